@@ -1,0 +1,58 @@
+"""Values, transforms and their chains, schedules' protocol, trees, safe numerics, checks, stopping."""
+
+from funcgd.core import tree
+from funcgd.core.chain import Chain, chain, named_chain
+from funcgd.core.hyperparameters import hyperparameters
+from funcgd.core.lift import lift
+from funcgd.core.schedule import resolve
+from funcgd.core.stack import as_arrays, grid, stack, unstack
+from funcgd.core.stop import Progress, Result, StopReason, StopRule
+from funcgd.core.transform import (
+    Composed,
+    EmptyState,
+    GradientTransformation,
+    ScaleByScheduleState,
+    Transform,
+    apply_updates,
+    identity,
+    stateless,
+)
+from funcgd.core.types import Batch, OptState, Params, Scalar, ScalarOrSchedule, Schedule, Updates
+from funcgd.core.values import number, static, value, vector
+
+__all__ = [
+    "Batch",
+    "Chain",
+    "Composed",
+    "EmptyState",
+    "GradientTransformation",
+    "OptState",
+    "Params",
+    "Progress",
+    "Result",
+    "Scalar",
+    "ScalarOrSchedule",
+    "ScaleByScheduleState",
+    "Schedule",
+    "StopReason",
+    "StopRule",
+    "Transform",
+    "Updates",
+    "apply_updates",
+    "as_arrays",
+    "chain",
+    "grid",
+    "hyperparameters",
+    "identity",
+    "lift",
+    "named_chain",
+    "number",
+    "resolve",
+    "stack",
+    "stateless",
+    "static",
+    "tree",
+    "unstack",
+    "value",
+    "vector",
+]

@@ -1,0 +1,79 @@
+"""The checks around every `init` and `update`: what a user gets wrong is said before anything is computed."""
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from funcgd.core import validate
+
+_local = threading.local()  # .inside: a checked call is running, so its parts need no check of their own
+
+
+def _checked(check: Callable, method: Callable, self: Any, *args: Any, **extra: Any) -> Any:
+    if getattr(_local, "inside", False):
+        return method(self, *args, **extra)
+    check(self, *args, **extra)
+    _local.inside = True
+    try:
+        return method(self, *args, **extra)
+    finally:
+        _local.inside = False
+
+
+def checked_init(method: Callable) -> Callable:
+    """`init` behind a check that all leaves of the parameters are floating or complex."""
+
+    def check(self: Any, params: Any) -> None:
+        validate.check_leaves(f"{_title(self)}.init", "params", params)
+
+    @functools.wraps(method)
+    def init(self: Any, params: Any) -> Any:
+        return _checked(check, method, self, params)
+
+    return init
+
+
+def checked_update(method: Callable) -> Callable:
+    """`update` behind checks of what it needs, of the gradients against the parameters, and of the state."""
+
+    def check(self: Any, grads: Any, state: Any, params: Any, **extra: Any) -> None:
+        who = f"{_title(self)}.update"
+        for need in sorted(self.needs):
+            if (params if need == "params" else extra.get(need)) is None:
+                call = "update(grads, state, params)" if need == "params" else f"update(grads, state, params, {need}=…)"
+                raise ValueError(
+                    f"{who}: needs `{need}`; call {call}. Chains of other libraries may drop extras: use fg.chain."
+                )
+        validate.check_leaves(who, "grads", grads)
+        if params is not None:
+            validate.check_like(who, "grads", grads, "params", params)
+        validate.check_structure(who, "state", state, "as init makes it for these gradients", _expected_state(self, grads))
+
+    @functools.wraps(method)
+    def update(self: Any, grads: Any, state: Any, params: Any = None, **extra: Any) -> Any:
+        return _checked(check, method, self, grads, state, params, **extra)
+
+    return update
+
+
+def _title(self: Any) -> str:
+    return getattr(self, "title", type(self).__name__)
+
+
+_states: dict[Any, Any] = {}  # abstract states by structure and shapes, so that eager updates pay for the check once
+
+
+def _expected_state(self: Any, grads: Any) -> Any:
+    leaves, structure = jax.tree.flatten(grads)
+    avals = tuple((np.shape(g), jnp.result_type(g)) for g in leaves)
+    key = (jax.tree.structure(self), structure, avals, jax.config.jax_enable_x64)
+    if key not in _states:
+        if len(_states) >= 1000:
+            _states.clear()
+        _states[key] = jax.eval_shape(self.init, structure.unflatten([jax.ShapeDtypeStruct(*aval) for aval in avals]))
+    return _states[key]

@@ -1,0 +1,57 @@
+"""Read the hyperparameters that an optimizer is using right now."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from funcgd.core import tree
+from funcgd.core.chain import Chain
+from funcgd.core.schedule import resolve
+from funcgd.core.values import data_fields
+
+
+def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
+    """The effective values of the last update (of the first one, before it), nested by path.
+
+    Schedules are evaluated at the step that the state counts. A part of a chain stands under its own name; a transform
+    inside another stands under the name of its field.
+
+    Args:
+        tx: a transform; of one from another library nothing is known, so it contributes an empty dict.
+        state: its state.
+
+    >>> import funcgd as fg, jax.numpy as jnp
+    >>> tx = fg.chain(fg.clip(1.0), fg.sgd(fg.linear_schedule(0.1, 0.0, 10)))
+    >>> fg.hyperparameters(tx, tx.init({"w": jnp.ones(2)}))
+    {'clip': {'max_delta': 1.0}, 'sgd': {'learning_rate': Array(0.1, dtype=float32)}}
+    """
+    if isinstance(tx, Chain):
+        found: dict[str, Any] = {}
+        for name, (part, part_state) in _parts(tx, state):
+            inner = hyperparameters(part, part_state)
+            if inner:
+                found[name] = inner
+        return found
+    try:
+        fields = list(data_fields(tx))
+    except TypeError:  # a transform of another library
+        return {}
+    counts = tree.get_all_with_path(state, "count")
+    step = jnp.maximum(counts[0][1] - 1, 0) if counts else 0
+    found = {name: resolve(x, step) for name, kind, x in fields if kind == "number" and x is not None}
+    for name, kind, x in fields:
+        if kind == "plain" and hasattr(x, "update"):
+            inner_states = tree.get_all_with_path(state, f"{name}_state") or tree.get_all_with_path(state, "inner_state")
+            found[name] = hyperparameters(x, inner_states[0][1] if inner_states else state)
+    return found
+
+
+def _parts(tx: Chain, state: Any) -> list[tuple[str, tuple[Any, Any]]]:
+    titles = list(tx.names or (type(part).__name__ for part in tx.transforms))
+    states = state.values() if tx.names else state
+    seen: dict[str, int] = {}
+    names = []
+    for title in titles:
+        seen[title] = seen.get(title, 0) + 1
+        names.append(title if seen[title] == 1 else f"{title}_{seen[title]}")
+    return list(zip(names, zip(tx.transforms, states, strict=True), strict=True))

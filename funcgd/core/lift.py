@@ -1,0 +1,49 @@
+"""Lift a rule for one leaf to trees, once, so that an optimizer's code reads like its paper."""
+
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from funcgd.core import numerics
+from funcgd.core.schedule import cast
+
+
+def lift(rule: Callable, numbers: SimpleNamespace, grads: Any, *slots: Any, read: Sequence[Any] = ()) -> Any:
+    """Apply `rule(h, g, *s, *r)` to every leaf g of `grads` and the leaves beside it: s of the `slots`, r of `read`.
+
+    Precision is settled here, once: g, s and r come in at least float32 (float64 if any of them is), h holds the
+    `numbers` in the same real precision. The update keeps that precision; each new slot is stored in the dtype of the old.
+
+    Args:
+        rule: h, g, *s, *r → update without slots; (update, *new slots) with them.
+        numbers: hyperparameters and what derives from them, as attributes.
+        grads: the tree of gradients.
+        slots: trees of the same structure that the rule renews, such as moments.
+        read: trees of the same structure that the rule only reads, such as parameters.
+
+    Returns:
+        The tree of updates without slots; (updates, *new slots) with them.
+
+    >>> import jax.numpy as jnp
+    >>> from types import SimpleNamespace
+    >>> from funcgd.core.lift import lift
+    >>> lift(lambda h, g: -h.rate * g, SimpleNamespace(rate=0.5), {"w": jnp.float32(3.0)})["w"].item()
+    -1.5
+    """
+    leaves, structure = jax.tree.flatten(grads)
+    columns = [structure.flatten_up_to(x) for x in (*slots, *read)]
+    casts: dict[Any, SimpleNamespace] = {}
+    rows = []
+    for g, *beside in zip(leaves, *columns, strict=True):
+        dtype = numerics.wide_dtype(jnp.result_type(g), *map(jnp.result_type, beside))
+        if dtype not in casts:
+            casts[dtype] = cast(numbers, dtype)
+        out = rule(casts[dtype], numerics.widen(g, dtype), *(numerics.widen(x, dtype) for x in beside))
+        if not slots:
+            out = (out,)
+        rows.append((out[0], *(jnp.asarray(new, jnp.result_type(old)) for new, old in zip(out[1:], beside, strict=False))))
+    trees = tuple(structure.unflatten([row[i] for row in rows]) for i in range(1 + len(slots)))
+    return trees if slots else trees[0]

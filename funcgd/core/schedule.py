@@ -1,0 +1,78 @@
+"""The schedule protocol: a scalar hyperparameter is a number, an array, or a function of the step."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from funcgd.core import numerics
+from funcgd.core.values import data_fields, is_traced
+
+
+def resolve(hyperparameter: Any, count: Any) -> Any:
+    """The number that `hyperparameter` is at step `count`.
+
+    Args:
+        hyperparameter: a number, a 0-d array, a schedule, or None (an absent option, returned as it is).
+        count: finished updates; cast once to int32, so that schedules compare it exactly beyond 2²⁴.
+
+    Raises:
+        ValueError: if it, or what the schedule returns, is not a scalar.
+
+    >>> import funcgd as fg
+    >>> fg.resolve(0.1, 7)
+    0.1
+    >>> float(fg.resolve(fg.linear_schedule(1.0, 0.0, 10), 5))
+    0.5
+    """
+    if not callable(hyperparameter):
+        return hyperparameter
+    result = hyperparameter(jnp.asarray(count, jnp.int32))
+    if np.shape(result):
+        raise ValueError(f"resolve: the schedule {hyperparameter!r} must return a scalar, got shape {np.shape(result)}.")
+    return numerics.widen(result)
+
+
+def is_scheduled(value: Any) -> bool:
+    """Whether any number of this value is a schedule, so that its state must count steps."""
+    return any(kind == "number" and callable(x) for _, kind, x in data_fields(value))
+
+
+def init_count(value: Any) -> jax.Array | None:
+    """A zero count where `value` has a schedule among its numbers, else None."""
+    return jnp.zeros((), jnp.int32) if is_scheduled(value) else None
+
+
+def next_count(count: jax.Array | None) -> jax.Array | None:
+    """The count after an update; None stays None."""
+    return None if count is None else numerics.increment(count)
+
+
+def at(value: Any, count: Any) -> SimpleNamespace:
+    """All numbers of `value`, resolved at step `count`, as attributes by their names.
+
+    Raises:
+        ValueError: if a number is not a scalar, which is what a stacked value looks like outside `vmap`.
+    """
+    found = {}
+    for name, kind, x in data_fields(value):
+        if kind == "number":
+            if np.shape(x) and not callable(x):
+                raise ValueError(
+                    f"{type(value).__name__}: `{name}` has shape {np.shape(x)}, so this is a stack of values (fg.stack, "
+                    f"fg.grid). Use it under jax.vmap, or take one member with fg.unstack."
+                )
+            found[name] = resolve(x, 0 if count is None else count)
+    return SimpleNamespace(**found)
+
+
+def cast(numbers: SimpleNamespace, dtype: Any) -> SimpleNamespace:
+    """The numbers in `dtype`. Python floats stay: JAX adapts them to what they meet."""
+    return SimpleNamespace(**{k: x if isinstance(x, float) or x is None else jnp.asarray(x, dtype) for k, x in vars(numbers).items()})
+
+
+def is_concrete(*numbers: Any) -> bool:
+    """Whether all are plain numbers, known while tracing."""
+    return not any(callable(x) or any(map(is_traced, jax.tree.leaves(x))) for x in numbers)

@@ -1,0 +1,162 @@
+"""Why a loop ended, what it returns, and the base of the rules that end it."""
+
+import enum
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from funcgd.core.values import value
+
+
+class StopReason(enum.IntEnum):
+    """Why a loop ended: a code that fits into compiled programs, with advice.
+
+    >>> import funcgd as fg
+    >>> fg.StopReason.MAX_STEPS.advice
+    'Raise max_steps (or epochs), or try a larger learning rate, if the value was still falling.'
+    """
+
+    RUNNING = 0
+    MAX_STEPS = 1
+    GRADIENT_NORM = 2
+    TARGET_VALUE = 3
+    STEP_SIZE = 4
+    NON_FINITE = 5
+    INTERRUPTED = 6
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return _ADVICE[self]
+
+    @property
+    def converged(self) -> bool:
+        """Whether a rule was met, rather than a limit or a failure."""
+        return self in (StopReason.GRADIENT_NORM, StopReason.TARGET_VALUE, StopReason.STEP_SIZE)
+
+
+_ADVICE = {
+    StopReason.RUNNING: "The loop is still running.",
+    StopReason.MAX_STEPS: "Raise max_steps (or epochs), or try a larger learning rate, if the value was still falling.",
+    StopReason.GRADIENT_NORM: "Converged: the norm of the gradient is within the tolerance.",
+    StopReason.TARGET_VALUE: "Converged: the value reached the target.",
+    StopReason.STEP_SIZE: "Converged: the parameters no longer move by more than the tolerance.",
+    StopReason.NON_FINITE: (
+        "The value became NaN or infinite; the last good parameters are returned. Lower the learning rate, clip the "
+        "gradient (fg.clip_by_global_norm), or look for a logarithm, root or division at zero in the loss."
+    ),
+    StopReason.INTERRUPTED: "Stopped by the user; the parameters of the last finished chunk are returned.",
+}
+
+
+class Result(NamedTuple):
+    """What `minimize` and `fit` return; a pytree, so also what they return under `vmap`.
+
+    >>> import funcgd as fg
+    >>> fg.minimize(lambda x: x**2, 2.0, fg.gradient_descent(0.5), max_steps=3).reason.name
+    'MAX_STEPS'
+    """
+
+    params: Any  # the last parameters
+    best: Any  # the parameters of the lowest monitored value
+    value: Any  # (), the monitored value at `best`
+    reason: Any  # StopReason; its int32 code where the call was traced
+    steps: Any  # (), int32: updates behind `params`
+    state: Any  # what continues the run: the optimizer's state (minimize) or the TrainState (fit)
+    history: Any  # arrays along the run, by name; None if not recorded
+    aux: Any  # what the objective returned beside its value, at `params`
+
+
+class Progress(NamedTuple):
+    """What a stopping rule may look at; what it does not use is not computed."""
+
+    step: jax.Array  # (), int32: finished updates
+    value: jax.Array  # (), the objective at the present parameters
+    gradient_norm: jax.Array  # (), ‖g‖₂ there
+    step_norm: jax.Array  # (), ‖x_k − x_{k−1}‖₂; ∞ before the first update
+
+
+class StopRule:
+    """The base of stopping rules; combine them with `|` (any) and `&` (all).
+
+    A rule is a value with `init() -> state` and `test(progress, state) -> (code, state)`, both pure; the code is that of
+    a `StopReason`, and 0 means go on.
+
+    >>> import funcgd as fg
+    >>> fg.stop.gradient_norm(1e-3) | fg.stop.target_value(0.0)
+    either(gradient_norm(tolerance=0.001), target_value(target=0.0))
+    """
+
+    def init(self) -> Any:
+        """The state of the rule before the first test."""
+        return ()
+
+    def test(self, progress: Progress, state: Any) -> tuple[jax.Array, Any]:
+        """The code of the reason to stop now, or 0; and the next state."""
+        raise NotImplementedError(f"{type(self).__name__} must define `test(self, progress, state)`.")
+
+    def __or__(self, other: "StopRule") -> "StopRule":
+        return either(self, other)
+
+    def __and__(self, other: "StopRule") -> "StopRule":
+        return both(self, other)
+
+
+@value
+class either(StopRule):
+    """Stop when one of two rules says so; the first that does gives the reason.
+
+    >>> import funcgd as fg
+    >>> fg.stop.either(fg.stop.gradient_norm(1e-3), fg.stop.target_value(0.0)).first
+    gradient_norm(tolerance=0.001)
+    """
+
+    first: StopRule
+    second: StopRule
+
+    def init(self) -> Any:
+        return self.first.init(), self.second.init()
+
+    def test(self, progress: Progress, state: Any) -> tuple[jax.Array, Any]:
+        a, first = self.first.test(progress, state[0])
+        b, second = self.second.test(progress, state[1])
+        return jnp.where(a != 0, a, b), (first, second)
+
+    def __repr__(self) -> str:
+        return f"either({self.first!r}, {self.second!r})"
+
+
+@value
+class both(StopRule):
+    """Stop when two rules say so at the same step; the first gives the reason.
+
+    >>> import funcgd as fg
+    >>> fg.stop.both(fg.stop.gradient_norm(1e-3), fg.stop.target_value(0.0)).second
+    target_value(target=0.0)
+    """
+
+    first: StopRule
+    second: StopRule
+
+    def init(self) -> Any:
+        return self.first.init(), self.second.init()
+
+    def test(self, progress: Progress, state: Any) -> tuple[jax.Array, Any]:
+        a, first = self.first.test(progress, state[0])
+        b, second = self.second.test(progress, state[1])
+        return jnp.where((a != 0) & (b != 0), a, 0), (first, second)
+
+    def __repr__(self) -> str:
+        return f"both({self.first!r}, {self.second!r})"
+
+
+def code_when(condition: jax.Array, reason: StopReason) -> jax.Array:
+    """The code of `reason` where `condition` holds, else 0."""
+    return jnp.where(condition, jnp.int32(reason), jnp.int32(0))
+
+
+def as_reason(code: Any) -> Any:
+    """The `StopReason` of a concrete scalar code; traced or batched codes stay as they are."""
+    return code if isinstance(code, jax.core.Tracer) or np.ndim(code) else StopReason(int(code))

@@ -1,0 +1,204 @@
+"""Arithmetic on pytrees, and finding things in them by name. Public as `fg.tree`.
+
+Trees that meet must have the same structure; None is an empty node, so frozen parts cost nothing.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from funcgd.core import numerics
+from funcgd.core.validate import one_level
+
+
+def add(x: Any, y: Any) -> Any:
+    """x + y, leaf by leaf.
+
+    >>> from funcgd import tree
+    >>> tree.add({"w": 1.0}, {"w": 2.0})
+    {'w': 3.0}
+    """
+    return jax.tree.map(lambda a, b: a + b, x, y)
+
+
+def sub(x: Any, y: Any) -> Any:
+    """x − y, leaf by leaf.
+
+    >>> from funcgd import tree
+    >>> tree.sub((3.0,), (2.0,))
+    (1.0,)
+    """
+    return jax.tree.map(lambda a, b: a - b, x, y)
+
+
+def mul(x: Any, y: Any) -> Any:
+    """x · y, leaf by leaf and entry by entry.
+
+    >>> from funcgd import tree
+    >>> tree.mul((3.0,), (2.0,))
+    (6.0,)
+    """
+    return jax.tree.map(lambda a, b: a * b, x, y)
+
+
+def div(x: Any, y: Any) -> Any:
+    """x / y, leaf by leaf and entry by entry.
+
+    >>> from funcgd import tree
+    >>> tree.div((3.0,), (2.0,))
+    (1.5,)
+    """
+    return jax.tree.map(lambda a, b: a / b, x, y)
+
+
+def scale(scalar: Any, x: Any) -> Any:
+    """scalar · x.
+
+    >>> from funcgd import tree
+    >>> tree.scale(2.0, {"w": 3.0})
+    {'w': 6.0}
+    """
+    return jax.tree.map(lambda a: scalar * a, x)
+
+
+def add_scale(x: Any, scalar: Any, y: Any) -> Any:
+    """x + scalar · y.
+
+    >>> from funcgd import tree
+    >>> tree.add_scale((1.0,), -0.5, (4.0,))
+    (-1.0,)
+    """
+    return jax.tree.map(lambda a, b: a + scalar * b, x, y)
+
+
+def vdot(x: Any, y: Any) -> jax.Array:
+    """The inner product Σ conj(x)·y over all entries, summed in at least float32.
+
+    >>> from funcgd import tree
+    >>> float(tree.vdot({"a": 1.0, "b": 2.0}, {"a": 3.0, "b": 4.0}))
+    11.0
+    """
+    terms = jax.tree.map(lambda a, b: jnp.sum(jnp.conj(numerics.widen(a)) * numerics.widen(b)), x, y)
+    return jax.tree.reduce(lambda a, b: a + b, terms, jnp.float32(0))
+
+
+def sum(x: Any) -> jax.Array:  # noqa: A001 - the ecosystem's name, in a namespace of its own
+    """The sum of all entries, in at least float32.
+
+    >>> from funcgd import tree
+    >>> float(tree.sum({"a": 1.0, "b": 2.0}))
+    3.0
+    """
+    return jax.tree.reduce(lambda a, b: a + b, jax.tree.map(lambda a: jnp.sum(numerics.widen(a)), x), jnp.float32(0))
+
+
+def norm(x: Any) -> jax.Array:
+    """The Euclidean norm of all entries together: real, at least float32, safe from overflow and underflow.
+
+    Its derivative at 0 is 0. An empty tree has norm 0.
+
+    >>> import jax.numpy as jnp
+    >>> from funcgd import tree
+    >>> float(tree.norm({"a": jnp.float32(3e30), "b": jnp.float32(4e30)}))  # the squares overflow float32
+    5e+30
+    """
+    factor, r = numerics.split_norm([jnp.asarray(leaf) for leaf in jax.tree.leaves(x)])
+    return factor * r
+
+
+def zeros_like(x: Any, dtype: Any = None) -> Any:
+    """Zeros in the shapes of x, in `dtype` or the leaves' own; never weakly typed, never aliasing x.
+
+    >>> import jax.numpy as jnp
+    >>> from funcgd import tree
+    >>> tree.zeros_like({"w": jnp.ones(2, jnp.bfloat16)})["w"].dtype
+    dtype(bfloat16)
+    """
+    return full_like(x, 0, dtype)
+
+
+def ones_like(x: Any, dtype: Any = None) -> Any:
+    """Ones in the shapes of x.
+
+    >>> from funcgd import tree
+    >>> float(tree.ones_like((2.0,))[0])
+    1.0
+    """
+    return full_like(x, 1, dtype)
+
+
+def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Any:
+    """`fill_value` in the shapes of x, in `dtype` or the leaves' own.
+
+    >>> from funcgd import tree
+    >>> float(tree.full_like((2.0,), 7)[0])
+    7.0
+    """
+    return jax.tree.map(lambda a: jnp.full(jnp.shape(a), fill_value, dtype or jnp.result_type(a)), x)
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """x with its floating leaves in `dtype`; other leaves, and None for `dtype`, change nothing.
+
+    >>> import jax.numpy as jnp
+    >>> from funcgd import tree
+    >>> tree.cast((jnp.ones(2), 3), jnp.bfloat16)[0].dtype
+    dtype(bfloat16)
+    """
+    if dtype is None:
+        return x
+    return jax.tree.map(lambda a: jnp.asarray(a, dtype) if jnp.issubdtype(jnp.result_type(a), jnp.floating) else a, x)
+
+
+def size(x: Any) -> int:
+    """The number of entries.
+
+    >>> import jax.numpy as jnp
+    >>> from funcgd import tree
+    >>> tree.size({"w": jnp.ones((2, 3)), "b": jnp.ones(3)})
+    9
+    """
+    return jax.tree.reduce(lambda n, a: n + jnp.size(a), x, 0)
+
+
+def get_all_with_path(x: Any, name: str) -> list[tuple[str, Any]]:
+    """Every field, attribute or key called `name` in x, as (path, content), outermost first and in order.
+
+    >>> import funcgd as fg, jax.numpy as jnp
+    >>> state = fg.adam(1e-3).init({"w": jnp.ones(2)})
+    >>> [path for path, _ in fg.tree.get_all_with_path(state, "count")]
+    ['[0].count']
+    """
+    return list(_find(x, name, ""))
+
+
+def get(x: Any, name: str, default: Any = KeyError) -> Any:
+    """The one field, attribute or key called `name` in x, for example the first moment in the state of an optimizer.
+
+    Raises:
+        KeyError: if there is none (and no `default`), or several; then the message lists their paths.
+
+    >>> import funcgd as fg, jax.numpy as jnp
+    >>> state = fg.adam(1e-3).init({"w": jnp.ones(2)})
+    >>> fg.tree.get(state, "mu")["w"].tolist()
+    [0.0, 0.0]
+    """
+    found = get_all_with_path(x, name)
+    if len(found) == 1:
+        return found[0][1]
+    if not found and default is not KeyError:
+        return default
+    places = f"stands at {', '.join(path for path, _ in found)}" if found else "is not there"
+    raise KeyError(f"tree.get: `{name}` must be in the tree exactly once, but it {places}.")
+
+
+def _find(x: Any, name: str, path: str) -> Iterator[tuple[str, Any]]:
+    for key, child in one_level(x):
+        here = path + str(key)
+        plain = getattr(key, "name", getattr(key, "key", None))
+        if plain == name:
+            yield here, child
+        else:
+            yield from _find(child, name, here)

@@ -1,0 +1,94 @@
+"""Checks at trace time, in one voice: who complains, where in the tree, what was expected, what came."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def one_level(x: Any) -> list[tuple[Any, Any]]:
+    """The children of the pytree node x as (key, child); empty for a leaf, None and empty containers."""
+    children, _ = jax.tree_util.tree_flatten_with_path(x, is_leaf=lambda y: y is not x)
+    return [(path[0], child) for path, child in children if path]
+
+
+def is_inexact(x: Any) -> bool:
+    """Whether x is a number or array of floating or complex dtype: what can be trained."""
+    if isinstance(x, (float, complex)) and not isinstance(x, np.generic):
+        return True
+    dtype = getattr(x, "dtype", None)
+    return dtype is not None and not jnp.issubdtype(dtype, jax.dtypes.extended) and jnp.issubdtype(dtype, jnp.inexact)
+
+
+def check_leaves(who: str, what: str, x: Any) -> None:
+    """Every leaf of x must be floating or complex.
+
+    Raises:
+        TypeError: naming the first leaf that is not.
+    """
+    for path, leaf in jax.tree_util.tree_leaves_with_path(x):
+        if not is_inexact(leaf):
+            dtype = getattr(leaf, "dtype", type(leaf).__name__)
+            raise TypeError(
+                f"{who}: `{what}{jax.tree_util.keystr(path)}` must be a floating or complex array, got {dtype}. "
+                f"Put None in place of what is not trained; fg.fit, fg.make_step and fg.minimize do so by themselves."
+            )
+
+
+def check_like(who: str, what: str, x: Any, like: str, expected: Any) -> None:
+    """x must have the structure, shapes and kind of numbers (real or complex) of the tree `expected`.
+
+    Raises:
+        ValueError: naming the first place that differs.
+        TypeError: if a leaf is complex where a real one was expected, or the reverse.
+    """
+    check_structure(who, what, x, f"as in {like}", expected)
+    for (path, leaf), wanted in zip(jax.tree_util.tree_leaves_with_path(x), jax.tree.leaves(expected), strict=True):
+        if jnp.iscomplexobj(leaf) != jnp.iscomplexobj(wanted):
+            got, kind = jnp.result_type(leaf), "complex" if jnp.iscomplexobj(wanted) else "real"
+            raise TypeError(f"{who}: `{what}{jax.tree_util.keystr(path)}` must be {kind}, as in {like}; got {got}.")
+
+
+def check_structure(who: str, what: str, x: Any, source: str, expected: Any) -> None:
+    """x must have the structure and shapes of the tree `expected`.
+
+    Raises:
+        ValueError: naming the first place that differs.
+    """
+    same_structure = jax.tree.structure(x) == jax.tree.structure(expected)
+    if same_structure and all(
+        np.shape(a) == np.shape(b) for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(expected), strict=True)
+    ):
+        return
+    path, wanted, got = _difference(x, expected, "")
+    raise ValueError(f"{who}: `{what}{path}` must be {wanted}, {source}; got {got}.")
+
+
+def _difference(x: Any, expected: Any, path: str) -> tuple[str, str, str]:
+    mine, theirs = one_level(x), one_level(expected)
+    names, wanted = [str(key) for key, _ in mine], [str(key) for key, _ in theirs]
+    if type(x) is not type(expected) and (mine or theirs or _is_node(x) or _is_node(expected)):
+        return path, _describe(expected), _describe(x).removeprefix("of ")
+    for key in wanted:
+        if key not in names:
+            return path + key, "present", "nothing there"
+    for key in names:
+        if key not in wanted:
+            return path + key, "absent", "a leaf or node there"
+    for (key, a), (_, b) in zip(mine, theirs, strict=True):
+        if jax.tree.structure(a) != jax.tree.structure(b) or any(
+            np.shape(p) != np.shape(q) for p, q in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+        ):
+            return _difference(a, b, path + str(key))
+    if mine or _is_node(x):
+        return path, f"{jax.tree.structure(expected)}", f"{jax.tree.structure(x)}"
+    return path, f"of shape {np.shape(expected)}", f"shape {np.shape(x)}"
+
+
+def _is_node(x: Any) -> bool:
+    return not jax.tree_util.all_leaves((x,))
+
+
+def _describe(x: Any) -> str:
+    return "None" if x is None else f"of type {type(x).__name__}" if _is_node(x) else "an array"

@@ -1,0 +1,19 @@
+"""Gradient transforms, to be chained: scale, clip, normalise, momentum, weight decay."""
+
+from funcgd.transforms.clip import clip, clip_by_global_norm
+from funcgd.transforms.momentum import TraceState, trace
+from funcgd.transforms.normalize import normalize_by_update_norm
+from funcgd.transforms.scale import scale, scale_by_learning_rate, scale_by_schedule
+from funcgd.transforms.weight_decay import add_decayed_weights
+
+__all__ = [
+    "TraceState",
+    "add_decayed_weights",
+    "clip",
+    "clip_by_global_norm",
+    "normalize_by_update_norm",
+    "scale",
+    "scale_by_learning_rate",
+    "scale_by_schedule",
+    "trace",
+]

@@ -1,0 +1,45 @@
+"""Give the update unit length."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from funcgd.core import numerics
+from funcgd.core.lift import lift
+from funcgd.core.transform import Params, Updates
+from funcgd.core.types import ScalarOrSchedule
+from funcgd.core.values import number, value
+from funcgd.transforms.scale import Counted
+
+
+@value
+class normalize_by_update_norm(Counted):
+    """Scale the update to norm s.
+
+        u = s·g / (‖g‖₂ + ε),   the norm over all leaves together
+
+    With ε = 0 the zero update stays exactly zero.
+
+    Args:
+        scale_factor: s, the norm of the result.
+        eps: ε ≥ 0, unit of the gradient.
+
+    >>> import funcgd as fg, jax.numpy as jnp
+    >>> tx = fg.normalize_by_update_norm()
+    >>> tx.update(jnp.array([3.0, 4.0]), tx.init(jnp.zeros(2)))[0].tolist()  # doctest: +NUMBER
+    [0.6, 0.8]
+    """
+
+    scale_factor: ScalarOrSchedule = number(1.0)
+    eps: ScalarOrSchedule = number(0.0, "[0, inf)")
+
+    def update(self, grads: Updates, state: Any, params: Params | None = None, **extra: Any) -> tuple[Updates, Any]:
+        h = self.numbers(state)
+        # ‖g‖ = scale·r. Dividing both by the scale first keeps every intermediate in range.
+        h.scale, h.r = numerics.split_norm([jnp.asarray(g) for g in jax.tree.leaves(grads)])
+
+        def rule(h: Any, g: jax.Array) -> jax.Array:
+            return h.scale_factor * numerics.divide(g / h.scale, h.r + h.eps / h.scale)
+
+        return lift(rule, h, grads), self.next_state(state)

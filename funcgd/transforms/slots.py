@@ -1,0 +1,41 @@
+"""Where optimizers keep what they remember: trees like the parameters, in a declared dtype."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from funcgd.core import numerics
+from funcgd.core.types import Params
+
+
+def as_dtype(dtype: Any) -> str | None:
+    """The name of a floating `dtype` (hashable, and code when printed); None stays None.
+
+    Raises:
+        TypeError: if it is no floating dtype.
+    """
+    if dtype is None:
+        return None
+    if not jnp.issubdtype(jnp.dtype(dtype), jnp.floating):
+        raise TypeError(f"expected a floating dtype, got {jnp.dtype(dtype).name}.")
+    return jnp.dtype(dtype).name
+
+
+def moment(params: Params, dtype: Any = None, fill_value: Any = 0) -> Any:
+    """A slot like `params` in `dtype`, or else in at least float32; complex where the parameters are."""
+
+    def slot(p: Any) -> jax.Array:
+        own = jnp.result_type(p)
+        kind = numerics.wide_dtype(own) if dtype is None else jnp.dtype(dtype)
+        if jnp.issubdtype(own, jnp.complexfloating):
+            kind = np.complex128 if jnp.finfo(kind).bits == 64 else np.complex64
+        return jnp.full(jnp.shape(p), fill_value, kind)
+
+    return jax.tree.map(slot, params)
+
+
+def second_moment(params: Params, fill_value: Any = 0) -> Any:
+    """A real slot like `params` in at least float32 (float64 under float64 parameters)."""
+    return jax.tree.map(lambda p: jnp.full(jnp.shape(p), fill_value, numerics.wide_dtype(jnp.result_type(p))), params)
