@@ -2,4 +2,6 @@
 
 from funcgd.core import *  # noqa: F403
 from funcgd.optimizers import *  # noqa: F403
+from funcgd.training import *  # noqa: F403
+from funcgd.training import stopping as stop
 from funcgd.transforms import *  # noqa: F403

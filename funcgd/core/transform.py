@@ -1,7 +1,5 @@
 """The transform protocol: init(params) → state, update(grads, state, params, **extra) → (updates, state)."""
 
-import functools
-import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -11,6 +9,7 @@ import numpy as np
 
 from funcgd.core import numerics, validate
 from funcgd.core.checked import checked_init, checked_update
+from funcgd.core.signature import accepts
 from funcgd.core.types import OptState, Params, Updates
 from funcgd.core.values import static, value
 
@@ -117,21 +116,6 @@ class GradientTransformation(Transform):
 
 def _name(function: Callable) -> str:
     return getattr(function, "__name__", repr(function))
-
-
-def accepts(function: Callable, keyword: str) -> bool:
-    """Whether `function` takes the keyword argument of that name."""
-    return keyword in _keywords(function) or "**" in _keywords(function)
-
-
-@functools.lru_cache(maxsize=1024)
-def _keywords(function: Callable) -> frozenset[str]:
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # built-in callables may have no signature
-        return frozenset()
-    named = {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
-    return frozenset(named | {"**" for p in parameters if p.kind is p.VAR_KEYWORD})
 
 
 def as_transform(who: str, tx: Any) -> Transform:

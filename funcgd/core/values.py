@@ -316,8 +316,8 @@ def _equal(self: Any, other: object) -> Any:
 
 
 def _same(x: Any, y: Any) -> bool:
-    if x is y:
-        return True
+    if x is y or is_traced(x) or is_traced(y):  # JAX compares functions, so values too, while it traces
+        return x is y
     if not (is_number(x) and is_number(y)):
         return bool(x == y)
     x, y = np.asarray(x), np.asarray(y)
@@ -331,6 +331,8 @@ def _hash(self: Any) -> int:
 
 
 def _content(x: Any) -> Any:
+    if is_traced(x):
+        return id(x)
     # Rounded to float32, because equal values may carry different precision; + 0.0 makes -0.0 and 0.0 alike.
     with np.errstate(over="ignore"):
         return (np.asarray(x).astype(np.float32) + np.float32(0)).tobytes() if is_number(x) else x

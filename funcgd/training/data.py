@@ -1,0 +1,64 @@
+"""Data in memory: a pytree of arrays with one leading axis, and the order in which its examples come."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from funcgd.core.types import Batch
+
+
+def leading_axis(who: str, what: str, data: Batch) -> int:
+    """The length of the leading axis that all arrays of `data` share.
+
+    Raises:
+        ValueError: if there is no array, one is a scalar, lengths differ, or they are 0.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(data)
+    if not leaves:
+        raise ValueError(f"{who}: `{what}` must hold at least one array, got {data!r}.")
+    lengths = {}
+    for path, leaf in leaves:
+        name = f"{what}{jax.tree_util.keystr(path)}"
+        if not np.ndim(leaf):
+            raise ValueError(f"{who}: `{name}` must have a leading axis over the examples, got a scalar.")
+        lengths[name] = np.shape(leaf)[0]
+    first, n = next(iter(lengths.items()))
+    for name, m in lengths.items():
+        if m != n:
+            raise ValueError(f"{who}: all leading axes must agree, but `{first}` has {n} and `{name}` has {m}.")
+    if n == 0:
+        raise ValueError(f"{who}: `{what}` is empty (leading axis 0).")
+    return n
+
+
+def on_device(data: Batch) -> Batch:
+    """`data` as JAX arrays."""
+    return jax.tree.map(jnp.asarray, data)
+
+
+def order(key: jax.Array, epoch: jax.Array, n: int) -> jax.Array:
+    """The order of the n examples in `epoch`: a permutation that depends only on (key, epoch). Shape (n,), int32."""
+    return jax.random.permutation(jax.random.fold_in(key, epoch), n).astype(jnp.int32)
+
+
+def take(data: Batch, indices: jax.Array) -> Batch:
+    """The examples at `indices`."""
+    return jax.tree.map(lambda x: x.at[indices].get(mode="promise_in_bounds"), data)
+
+
+def check_batch_size(who: str, batch_size: Any, n: int) -> int:
+    """`batch_size` as a number of examples: None is all of them.
+
+    Raises:
+        ValueError: unless it is an integer in [1, n].
+    """
+    if batch_size is None:
+        return n
+    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or not 1 <= batch_size <= n:
+        raise ValueError(
+            f"{who}: `batch_size` must be an integer from 1 to {n}, the number of examples, or None for all of them; "
+            f"got {batch_size!r}."
+        )
+    return int(batch_size)

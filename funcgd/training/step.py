@@ -1,0 +1,85 @@
+"""One training step: loss, gradient, update."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from funcgd.core import numerics
+from funcgd.core.transform import Transform, apply_updates, as_transform
+from funcgd.core.types import Batch
+from funcgd.core.values import value
+from funcgd.training import objective
+from funcgd.training.state import TrainState
+
+
+@value
+class TrainStep:
+    """A training step as a value: `step(state, batch) -> (state, metrics)`. Made by `fg.make_step`.
+
+    Passed to a compiled function as an argument, it may change its numbers without recompiling.
+
+    >>> import funcgd as fg
+    >>> fg.make_step(lambda w, batch: (w * batch) ** 2, fg.sgd(0.1)).tx
+    sgd(learning_rate=0.1)
+    """
+
+    loss: Callable
+    tx: Transform
+
+    def __call__(self, state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+        trained, carried = objective.split(state.frozen_params)
+        loss_key, tx_key = jax.random.split(jax.random.fold_in(state.key, state.step))
+
+        def value_and_aux(trained: Any) -> tuple[Any, objective.Aux]:
+            params = objective.thaw(objective.merge(trained, carried))
+            return objective.evaluate_loss("make_step", self.loss, params, batch, loss_key, state.model_state)
+
+        (loss, aux), grads = jax.value_and_grad(value_and_aux, has_aux=True)(trained)
+        grads = ascent(grads)
+        updates, opt_state = self.tx.update(
+            grads, state.opt_state, trained, value=loss, grad=grads, value_fn=lambda p: value_and_aux(p)[0], key=tx_key
+        )
+        trained = apply_updates(trained, updates)
+        state = state.replace(
+            step=numerics.increment(state.step),
+            frozen_params=objective.merge(trained, carried),
+            opt_state=opt_state,
+            model_state=_like(aux.model_state, state.model_state),
+        )
+        return state, {"loss": loss, **aux.metrics}
+
+
+def make_step(loss: Callable, tx: Any) -> TrainStep:
+    """The pure function `step(state, batch) -> (state, metrics)` that makes one update.
+
+    Args:
+        loss: `loss(params, batch)` → a real scalar, or (scalar, `fg.Aux`). Parameters named `key` and `model_state` are
+            filled in: a fresh PRNG key for each step, and the model's state.
+        tx: the optimizer, of funcgd or any library with `init` and `update`.
+
+    Returns:
+        A step over `TrainState`; metrics are a dict with "loss", at the parameters before the step, and what the loss
+        reports. For complex parameters the gradient is conjugated, so that optimizers receive the direction of ascent.
+
+    >>> import funcgd as fg, jax, jax.numpy as jnp
+    >>> tx = fg.sgd(0.25)
+    >>> step = jax.jit(fg.make_step(lambda w, batch: jnp.mean((w - batch) ** 2), tx))
+    >>> state, metrics = step(fg.TrainState.create(jnp.array(1.0), tx), jnp.array([3.0, 5.0]))
+    >>> float(state.params), float(metrics["loss"])
+    (2.5, 10.0)
+    """
+    if not callable(loss):
+        raise TypeError(f"make_step: `loss` must be a function (params, batch) → value, got {loss!r}.")
+    return TrainStep(loss, as_transform("make_step", tx))
+
+
+def ascent(grads: Any) -> Any:
+    """The direction of steepest ascent: JAX's gradient, conjugated where it is complex."""
+    return jax.tree.map(lambda g: jnp.conj(g) if jnp.iscomplexobj(g) else g, grads)
+
+
+def _like(new: Any, old: Any) -> Any:
+    """The new model state in the dtypes of the old, so that it can be carried through a loop."""
+    return jax.tree.map(lambda a, b: jnp.asarray(a, b.dtype), new, old)
