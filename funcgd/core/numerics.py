@@ -14,8 +14,9 @@ MAX_COUNT = np.iinfo(np.int32).max
 
 
 def wide_dtype(*dtypes: Any) -> np.dtype:
-    """The real dtype to compute in: float64 if any of `dtypes` has that precision, else float32."""
-    return np.dtype(np.float64 if any(jnp.finfo(d).bits == 64 for d in dtypes) else np.float32)
+    """The real dtype to compute in: float64 if any of the inexact `dtypes` has that precision, else float32."""
+    inexact = (d for d in dtypes if jnp.issubdtype(d, jnp.inexact))
+    return np.dtype(np.float64 if any(jnp.finfo(d).bits == 64 for d in inexact) else np.float32)
 
 
 def widen(x: Any, dtype: Any = None) -> jax.Array:

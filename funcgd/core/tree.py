@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from funcgd.core import numerics
 from funcgd.core.validate import one_level
@@ -80,8 +81,9 @@ def vdot(x: Any, y: Any) -> jax.Array:
     >>> float(tree.vdot({"a": 1.0, "b": 2.0}, {"a": 3.0, "b": 4.0}))
     11.0
     """
-    terms = jax.tree.map(lambda a, b: jnp.sum(jnp.conj(numerics.widen(a)) * numerics.widen(b)), x, y)
-    return jax.tree.reduce(lambda a, b: a + b, terms, jnp.float32(0))
+    dtype = _common_dtype(x, y)
+    terms = jax.tree.map(lambda a, b: jnp.sum(jnp.conj(jnp.asarray(a, dtype)) * jnp.asarray(b, dtype)), x, y)
+    return jax.tree.reduce(lambda a, b: a + b, terms, jnp.zeros((), dtype))
 
 
 def sum(x: Any) -> jax.Array:  # noqa: A001 - the ecosystem's name, in a namespace of its own
@@ -91,7 +93,8 @@ def sum(x: Any) -> jax.Array:  # noqa: A001 - the ecosystem's name, in a namespa
     >>> float(tree.sum({"a": 1.0, "b": 2.0}))
     3.0
     """
-    return jax.tree.reduce(lambda a, b: a + b, jax.tree.map(lambda a: jnp.sum(numerics.widen(a)), x), jnp.float32(0))
+    dtype = _common_dtype(x)
+    return jax.tree.reduce(lambda total, a: total + jnp.sum(jnp.asarray(a, dtype)), x, jnp.zeros((), dtype))
 
 
 def norm(x: Any) -> jax.Array:
@@ -192,6 +195,13 @@ def get(x: Any, name: str, default: Any = KeyError) -> Any:
         return default
     places = f"stands at {', '.join(path for path, _ in found)}" if found else "is not there"
     raise KeyError(f"tree.get: `{name}` must be in the tree exactly once, but it {places}.")
+
+
+def _common_dtype(*trees: Any) -> Any:
+    """The dtype in which all entries meet: at least float32, complex if any of them is."""
+    dtypes = [jnp.result_type(a) for a in jax.tree.leaves(trees)]
+    real = numerics.wide_dtype(*dtypes)
+    return np.result_type(real, np.complex64) if any(jnp.issubdtype(d, jnp.complexfloating) for d in dtypes) else real
 
 
 def _find(x: Any, name: str, path: str) -> Iterator[tuple[str, Any]]:
