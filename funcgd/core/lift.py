@@ -41,7 +41,9 @@ def lift(rule: Callable, numbers: SimpleNamespace, grads: Any, *slots: Any, read
         dtype = numerics.wide_dtype(jnp.result_type(g), *map(jnp.result_type, beside))
         if dtype not in casts:
             casts[dtype] = cast(numbers, dtype)
-        out = rule(casts[dtype], numerics.widen(g, dtype), *(numerics.widen(x, dtype) for x in beside))
+        # All in one real precision; what is left to JAX is that a complex leaf meets real numbers and slots.
+        with jax.numpy_dtype_promotion("standard"):
+            out = rule(casts[dtype], numerics.widen(g, dtype), *(numerics.widen(x, dtype) for x in beside))
         if not slots:
             out = (out,)
         rows.append((out[0], *(jnp.asarray(new, jnp.result_type(old)) for new, old in zip(out[1:], beside, strict=False))))
