@@ -36,8 +36,8 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
         fields = list(data_fields(tx))
     except TypeError:  # a transform of another library
         return {}
-    counts = tree.get_all_with_path(state, "count")
-    step = jnp.maximum(counts[0][1] - 1, 0) if counts else 0
+    counts = [count for _, count in tree.get_all_with_path(state, "count") if count is not None]
+    step = jnp.maximum(counts[0] - 1, 0) if counts else 0
     found = {name: resolve(x, step) for name, kind, x in fields if kind == "number" and x is not None}
     for name, kind, x in fields:
         if kind == "plain" and hasattr(x, "update"):
@@ -47,8 +47,8 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
 
 
 def _parts(tx: Chain, state: Any) -> list[tuple[str, tuple[Any, Any]]]:
-    titles = list(tx.names or (type(part).__name__ for part in tx.transforms))
-    states = state.values() if tx.names else state
+    titles = list(tx.names or (getattr(part, "title", type(part).__name__) for part in tx.transforms))
+    states = [state[name] for name in tx.names] if tx.names else state  # jit sorts the keys of a dict
     seen: dict[str, int] = {}
     names = []
     for title in titles:
