@@ -227,17 +227,19 @@ def apply_updates(params: Params, updates: Updates) -> Params:
         return x is None
 
     def add(p: Any, u: Any) -> Any:
-        if p is None or u is None:
+        if u is None:
             return p
-        if np.shape(p) != np.shape(u):
+        if np.shape(p) != np.shape(u) or not validate.is_inexact(p) or jnp.iscomplexobj(u) and not jnp.iscomplexobj(p):
             raise _Mismatch
         dtype = numerics.wide_dtype(jnp.result_type(p), jnp.result_type(u))
-        return jnp.asarray(numerics.widen(p, dtype) + numerics.widen(u, dtype), jnp.result_type(p))
+        wide = numerics.widen(p, dtype)
+        return jnp.asarray(wide + jnp.asarray(u, wide.dtype), jnp.result_type(p))
 
     try:
         return jax.tree.map(add, params, updates, is_leaf=is_none)
     except (ValueError, TypeError, _Mismatch):
-        validate.check_structure("apply_updates", "updates", updates, "as in params", params)
+        validate.check_like("apply_updates", "updates", updates, "params", params)
+        validate.check_leaves("apply_updates", "params", params)
         raise
 
 
