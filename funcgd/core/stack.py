@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from funcgd.core.values import data_fields, describe, hold, shortest
+from funcgd.core.values import data_fields, describe, hold, is_traced, shortest
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ def stack(values: Sequence[T]) -> T:
     if not values:
         raise ValueError("stack: expected at least one value, got none.")
     for other in values[1:]:
-        if jax.tree.structure(other) != jax.tree.structure(values[0]):
+        if _structure(other) != _structure(values[0]):
             raise ValueError(f"stack: values must differ only in their numbers; {_difference(values[0], other)}.")
     return jax.tree.map(lambda *leaves: jnp.stack([_strong(x) for x in leaves]), *values)
 
@@ -82,7 +82,7 @@ def _strong(x: Any) -> jax.Array:
 
 def _plain(x: Any) -> Any:
     """`x` with its scalar arrays as Python floats again."""
-    return jax.tree.map(lambda leaf: leaf if np.ndim(leaf) else shortest(leaf), x)
+    return jax.tree.map(lambda leaf: leaf if np.ndim(leaf) or is_traced(leaf) else shortest(leaf), x)
 
 
 def _difference(x: Any, y: Any, path: str = "") -> str:
@@ -91,7 +91,7 @@ def _difference(x: Any, y: Any, path: str = "") -> str:
         data = {name for name, _, _ in data_fields(x)}
         for f in dataclasses.fields(x):
             a, b = getattr(x, f.name), getattr(y, f.name)
-            if f.name in data and _structure(a) != _structure(b) or f.name not in data and a != b:
+            if _structure(a) != _structure(b) if f.name in data else a != b:
                 return _difference(a, b, f"{path}.{f.name}")
     if type(x) is tuple and type(y) is tuple and len(x) == len(y):
         for i, (a, b) in enumerate(zip(x, y, strict=True)):
@@ -101,4 +101,5 @@ def _difference(x: Any, y: Any, path: str = "") -> str:
 
 
 def _structure(x: Any) -> Any:
-    return jax.tree.structure(hold(x))
+    leaves, structure = jax.tree.flatten(hold(x))
+    return structure, [np.shape(leaf) for leaf in leaves]
