@@ -66,6 +66,7 @@ class clip_by_global_norm(Counted):
         h.scale, h.r = numerics.split_norm([jnp.asarray(g) for g in jax.tree.leaves(grads)])
 
         def rule(h: Any, g: jax.Array) -> jax.Array:
-            return jnp.where(h.scale * h.r <= h.max_norm, g, (g / h.scale) * numerics.divide(h.max_norm, h.r))
+            shrunk = numerics.divide(g, h.scale) * numerics.divide(h.max_norm, h.r)
+            return jnp.where(h.scale * h.r <= h.max_norm, g, jnp.where(h.r < jnp.inf, shrunk, jnp.nan))
 
         return lift(rule, h, grads), self.next_state(state)

@@ -40,6 +40,6 @@ class normalize_by_update_norm(Counted):
         h.scale, h.r = numerics.split_norm([jnp.asarray(g) for g in jax.tree.leaves(grads)])
 
         def rule(h: Any, g: jax.Array) -> jax.Array:
-            return h.scale_factor * numerics.divide(g / h.scale, h.r + h.eps / h.scale)
+            return h.scale_factor * numerics.divide(numerics.divide(g, h.scale), h.r + numerics.divide(h.eps, h.scale))
 
         return lift(rule, h, grads), self.next_state(state)

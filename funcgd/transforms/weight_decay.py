@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
 
 from funcgd.core.lift import lift
 from funcgd.core.transform import Params, Updates
@@ -18,7 +19,7 @@ class Frozen:
     def __init__(self, tree: Any):
         self.tree = tree
         leaves, structure = jax.tree.flatten(tree)
-        if not all(isinstance(leaf, (bool,)) for leaf in leaves):
+        if not all(isinstance(leaf, bool) for leaf in leaves):
             raise TypeError(f"expected a pytree of True and False, or a function params → such a pytree, got {tree!r}.")
         self._content = (tuple(leaves), structure)
 
@@ -43,9 +44,11 @@ def as_mask(mask: Any) -> Callable[[Params], Any] | Frozen | None:
 
 def _broadcast(mask: Any, params: Params) -> Any:
     """The mask with one boolean for every leaf of `params`."""
-    chosen = mask.tree if isinstance(mask, Frozen) else mask(params)
     try:
-        return jax.tree.map(lambda flag, part: jax.tree.map(lambda _: bool(flag), part), chosen, params)
+        chosen = (mask if isinstance(mask, Frozen) else Frozen(mask(params))).tree
+        return jax.tree.map(lambda flag, part: jax.tree.map(lambda _: flag, part), chosen, params)
+    except TypeError as error:
+        raise TypeError(f"add_decayed_weights: `mask`: {error}") from error
     except ValueError as error:
         raise ValueError(f"add_decayed_weights: `mask` must be a prefix of the parameters' tree: {error}") from error
 
@@ -85,5 +88,6 @@ class add_decayed_weights(Counted):
         h = self.numbers(state)
         updates = lift(lambda h, g, p: g + h.weight_decay * p, h, grads, read=(params,))
         if self.mask is not None:
-            updates = jax.tree.map(lambda on, u, g: u if on else g, _broadcast(self.mask, params), updates, grads)
+            chosen = _broadcast(self.mask, params)
+            updates = jax.tree.map(lambda on, u, g: u if on else jnp.asarray(g, u.dtype), chosen, updates, grads)
         return updates, self.next_state(state)
