@@ -43,8 +43,10 @@ def is_traced(x: Any) -> bool:
 
 
 def is_number(x: Any) -> bool:
-    """Whether `x` is a scalar or array of numbers (booleans are not)."""
-    return isinstance(x, (int, float, np.number, np.ndarray, jax.Array)) and not isinstance(x, bool)
+    """Whether `x` is a scalar or array of numbers (booleans and random keys are not)."""
+    if isinstance(x, jax.Array):
+        return not jnp.issubdtype(x.dtype, jax.dtypes.extended)
+    return isinstance(x, (int, float, np.number, np.ndarray)) and not isinstance(x, bool)
 
 
 def is_plain_callable(x: Any) -> bool:
@@ -164,8 +166,8 @@ def plain(owner: str, name: str, x: Any) -> Any:
         return x
     if isinstance(x, (list, tuple)) and not hasattr(x, "_fields"):
         return tuple(plain(owner, f"{name}[{i}]", item) for i, item in enumerate(x))
-    if isinstance(x, (bool, np.bool_, str)):
-        raise TypeError(f"{owner}: `{name}` is {x!r}; declare fields that are no numbers with `fg.static()`.")
+    if isinstance(x, (bool, np.bool_, str, complex)):
+        raise TypeError(f"{owner}: `{name}` is {x!r}; declare fields that are no real numbers with `fg.static()`.")
     return as_scalar(owner, name, x, Interval("(-inf, inf)"), True) if is_number(x) else x
 
 
@@ -196,13 +198,12 @@ def as_vector(owner: str, name: str, x: Any) -> Any:
         x = jnp.stack([jnp.asarray(i, jnp.float32) for i in x]) if isinstance(x, (list, tuple)) else x
         if x.ndim != 1:
             raise ValueError(f"{owner}: `{name}` must have one dimension, got shape {x.shape}.")
-        return x
+        return x if jnp.issubdtype(x.dtype, jnp.floating) and x.dtype.itemsize >= 4 else x.astype(jnp.float32)
     try:
-        x = np.array([shortest(i) for i in x], np.float64)
+        x = np.array([as_scalar(owner, name, i, Interval("[-inf, inf]"), False) for i in x], np.float64)
     except (TypeError, ValueError):
-        raise TypeError(f"{owner}: `{name}` must be a sequence of numbers, got {describe(x)}.") from None
-    if np.isnan(x).any():
-        raise ValueError(f"{owner}: `{name}` holds NaN: {x.tolist()}.")
+        message = f"{owner}: `{name}` must be a sequence of real numbers without NaN, got {describe(x)}."
+        raise TypeError(message) from None
     x.flags.writeable = False
     return x
 
@@ -245,7 +246,7 @@ def value(cls: type[T]) -> type[T]:
     >>> jax.grad(lambda v: v.slope * 3 + v.offset)(line(2.0))
     line(slope=3.0, offset=1.0)
     """
-    post_init = cls.__dict__.get("__post_init__")
+    post_init = getattr(cls, "__post_init__", None)  # inherited ones too: a subclass must pass the checks of its base
 
     def __post_init__(self: Any) -> None:
         for f in dataclasses.fields(self):
