@@ -1,5 +1,6 @@
 """The checks around every `init` and `update`: what a user gets wrong is said before anything is computed."""
 
+import dataclasses
 import functools
 import threading
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from funcgd.core import validate
+from funcgd.core.schedule import check_single
 
 _local = threading.local()  # .inside: a checked call is running, so its parts need no check of their own
 
@@ -17,6 +19,8 @@ _local = threading.local()  # .inside: a checked call is running, so its parts n
 def _checked(check: Callable, method: Callable, self: Any, *args: Any, **extra: Any) -> Any:
     if getattr(_local, "inside", False):
         return method(self, *args, **extra)
+    if dataclasses.is_dataclass(self):
+        check_single(self)
     check(self, *args, **extra)
     _local.inside = True
     try:

@@ -1,5 +1,6 @@
 """The schedule protocol: a scalar hyperparameter is a number, an array, or a function of the step."""
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -56,16 +57,26 @@ def at(value: Any, count: Any) -> SimpleNamespace:
     Raises:
         ValueError: if a number is not a scalar, which is what a stacked value looks like outside `vmap`.
     """
-    found = {}
+    check_single(value)
+    step = 0 if count is None else count
+    return SimpleNamespace(**{name: resolve(x, step) for name, kind, x in data_fields(value) if kind == "number"})
+
+
+def check_single(value: Any) -> None:
+    """`value` must be one value, not a stack of them; so must be its schedules, and the values in its fields.
+
+    Raises:
+        ValueError: naming the first number that is not a scalar.
+    """
     for name, kind, x in data_fields(value):
-        if kind == "number":
-            if np.shape(x) and not callable(x):
-                raise ValueError(
-                    f"{type(value).__name__}: `{name}` has shape {np.shape(x)}, so this is a stack of values (fg.stack, "
-                    f"fg.grid). Use it under jax.vmap, or take one member with fg.unstack."
-                )
-            found[name] = resolve(x, 0 if count is None else count)
-    return SimpleNamespace(**found)
+        if kind == "number" and not callable(x) and np.shape(x):
+            raise ValueError(
+                f"{type(value).__name__}: `{name}` has shape {np.shape(x)}, so this is a stack of values (fg.stack, "
+                f"fg.grid). Use it under jax.vmap, or take one member with fg.unstack."
+            )
+        for part in x if type(x) is tuple else (x,):
+            if dataclasses.is_dataclass(part):
+                check_single(part)
 
 
 def cast(numbers: SimpleNamespace, dtype: Any) -> SimpleNamespace:
