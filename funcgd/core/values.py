@@ -323,7 +323,8 @@ def _same(x: Any, y: Any) -> bool:
         return bool(x == y)
     x, y = np.asarray(x), np.asarray(y)
     dtype = np.float64 if min(x.dtype.itemsize, y.dtype.itemsize) == 8 else np.float32
-    return x.shape == y.shape and bool(np.all(x.astype(dtype) == y.astype(dtype)))
+    with np.errstate(over="ignore"):
+        return x.shape == y.shape and bool(np.all(x.astype(dtype) == y.astype(dtype)))
 
 
 def _hash(self: Any) -> int:
