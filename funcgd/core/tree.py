@@ -163,7 +163,7 @@ def size(x: Any) -> int:
     >>> tree.size({"w": jnp.ones((2, 3)), "b": jnp.ones(3)})
     9
     """
-    return jax.tree.reduce(lambda n, a: n + jnp.size(a), x, 0)
+    return jax.tree.reduce(lambda n, a: n + np.size(a), x, 0)
 
 
 def get_all_with_path(x: Any, name: str) -> list[tuple[str, Any]]:
