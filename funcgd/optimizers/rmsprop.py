@@ -111,7 +111,8 @@ class scale_by_stddev(_Averaged):
         m ← ρm + (1 − ρ)g,   v ← ρv + (1 − ρ)|g|²
         u = g / √(v − |m|² + ε)      or g / (√(v − |m|²) + ε) with `eps_in_sqrt=False`
 
-    A constant gradient has no deviation: then v − |m|² falls towards 0 and steps grow, up to |g|/√ε.
+    A constant gradient has no deviation: then v − |m|² falls towards 0, where rounding rules it, and steps grow up to
+    |g|/√ε. With `bias_correction` that is so at the first step. Choose ε well above the dtype's precision times |g|².
 
     Args:
         decay, eps, initial_scale, eps_in_sqrt, bias_correction: see `scale_by_rms`; the correction applies to m too.

@@ -7,7 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from funcgd.core.numerics import widen
 from funcgd.core.types import Batch, Params
+from funcgd.core.validate import is_inexact
 from funcgd.core.values import hold, release
 from funcgd.training import objective
 from funcgd.training.data import check_batch_size, leading_axis, on_device
@@ -49,7 +51,7 @@ def _evaluate(metrics: Any, frozen: Params, data: Batch, batch_size: int) -> dic
         found = metrics(params, jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, size), data))
         if not isinstance(found, dict):
             raise TypeError(f"evaluate: `metrics` must return a dict of scalars by name, got {type(found).__name__}.")
-        return {name: jnp.asarray(x, jnp.promote_types(jnp.float32, jnp.result_type(x))) for name, x in found.items()}
+        return {name: widen(x) if is_inexact(x) else jnp.asarray(x, jnp.float32) for name, x in found.items()}
 
     sums = jax.lax.map(lambda i: on(i * batch_size, batch_size), jnp.arange(batches))
     total = jax.tree.map(lambda x: batch_size * jnp.sum(x, axis=0), sums)

@@ -1,0 +1,110 @@
+"""One row for each named optimizer: what tables and tests are made from."""
+
+import dataclasses
+
+from funcgd.core.transform import Transform
+from funcgd.optimizers.adagrad import adagrad
+from funcgd.optimizers.adam import adam, adamw
+from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
+from funcgd.optimizers.rmsprop import rmsprop
+from funcgd.optimizers.sgd import sgd
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What is known of an optimizer.
+
+    >>> from funcgd.optimizers.registry import ROWS
+    >>> ROWS["adam"].year
+    2014
+    """
+
+    example: Transform  # with a learning rate that suits problems of unit scale
+    year: int  # of the first publication
+    paper: str
+    link: str = ""
+    variants: tuple[Transform, ...] = ()  # other structures, tested like the example
+    needs: tuple[str, ...] = ()  # optional arguments that update cannot do without
+    rate: str = ""  # on a quadratic with curvatures in [μ, L], κ = L/μ: how ‖θ − θ*‖ shrinks per step
+    elementwise: bool = True  # entries do not influence each other
+    scale_invariant: bool = False  # the step does not change when the loss is multiplied by a number
+
+    @property
+    def name(self) -> str:
+        """The public name."""
+        return type(self.example).__name__
+
+    @property
+    def promise(self) -> str:
+        """The first sentence of its documentation."""
+        return (type(self.example).__doc__ or "").split("\n")[0]
+
+
+_ROWS = (
+    Row(
+        gradient_descent(0.1),
+        1847,
+        "Cauchy, Méthode générale pour la résolution des systèmes d'équations simultanées",
+        rate="(κ − 1)/(κ + 1) at η = 2/(L + μ)",
+    ),
+    Row(
+        normalized_gradient_descent(0.1),
+        2006,
+        "Nocedal, Wright, Numerical Optimization, section 2.2",
+        "https://doi.org/10.1007/978-0-387-40065-5",
+        elementwise=False,
+        scale_invariant=True,
+    ),
+    Row(
+        sgd(0.1),
+        1951,
+        "Robbins, Monro, A stochastic approximation method",
+        "https://doi.org/10.1214/aoms/1177729586",
+        variants=(
+            sgd(0.1, momentum=0.9),
+            sgd(0.1, momentum=0.9, nesterov=True),
+            sgd(0.1, momentum=0.9, velocity=True),
+            sgd(0.1, momentum=0.9, nesterov=True, velocity=True),
+            sgd(0.1, momentum=0.9, accumulator_dtype="bfloat16"),
+        ),
+        rate="(√κ − 1)/(√κ + 1) with the best momentum",
+    ),
+    Row(
+        adagrad(0.5),
+        2011,
+        "Duchi, Hazan, Singer, Adaptive subgradient methods for online learning and stochastic optimization",
+        "https://jmlr.org/papers/v12/duchi11a.html",
+        variants=(adagrad(0.5, initial_accumulator_value=0.0),),
+    ),
+    Row(
+        rmsprop(0.01),
+        2012,
+        "Tieleman, Hinton, Lecture 6.5, Neural networks for machine learning",
+        "https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf",
+        variants=(
+            rmsprop(0.01, eps=0.01, centered=True, momentum=0.9, bias_correction=True),
+            rmsprop(0.01, eps_in_sqrt=False, momentum=0.9, nesterov=True),
+            rmsprop(0.01, eps=0.01, centered=True, eps_in_sqrt=False),
+        ),
+        scale_invariant=True,
+    ),
+    Row(
+        adam(0.01),
+        2014,
+        "Kingma, Ba, Adam: a method for stochastic optimization",
+        "https://arxiv.org/abs/1412.6980",
+        variants=(adam(0.01, nesterov=True), adam(0.01, mu_dtype="bfloat16"), adam(0.01, b1=0.0, b2=0.0)),
+        scale_invariant=True,
+    ),
+    Row(
+        adamw(0.01),
+        2017,
+        "Loshchilov, Hutter, Decoupled weight decay regularization",
+        "https://arxiv.org/abs/1711.05101",
+        variants=(adamw(0.01, weight_decay=0.1, nesterov=True),),
+        needs=("params",),
+        scale_invariant=True,
+    ),
+)
+
+ROWS = {row.name: row for row in _ROWS}

@@ -1,0 +1,63 @@
+"""The optimizers' rules in float64 NumPy, each written from its paper: parameters and gradients in, parameters out."""
+
+import numpy as np
+
+
+def gradient_descent(theta, grads, eta):
+    for g in grads:
+        theta = theta - eta * g
+    return theta
+
+
+def normalized_gradient_descent(theta, grads, alpha):
+    for g in grads:
+        theta = theta - alpha * g / np.sqrt(np.sum(g**2))
+    return theta
+
+
+def leaky_sum(theta, grads, eta, beta, nesterov=False):
+    v = np.zeros_like(theta)
+    for g in grads:
+        v = beta * v + g
+        theta = theta - eta * (g + beta * v if nesterov else v)
+    return theta
+
+
+def velocity(theta, grads, etas, m, nesterov=False):
+    speed = np.zeros_like(theta)
+    for g, eta in zip(grads, etas, strict=True):
+        speed = m * speed - eta * g
+        theta = theta + (m * speed - eta * g if nesterov else speed)
+    return theta
+
+
+def adagrad(theta, grads, eta, initial, eps):
+    total = np.full_like(theta, initial)
+    for g in grads:
+        total = total + g * g
+        theta = theta - eta * g / np.sqrt(total + eps)
+    return theta
+
+
+def rmsprop(theta, grads, eta, rho, eps, initial=0.0, inside=True, centred=False, beta=0.0, nesterov=False, debias=False):
+    m, v, s = np.zeros_like(theta), np.full_like(theta, initial), np.zeros_like(theta)
+    for t, g in enumerate(grads, start=1):
+        m, v = rho * m + (1 - rho) * g, rho * v + (1 - rho) * g**2
+        c = 1 - rho**t if debias else 1.0
+        variance = v / c - (m / c) ** 2 if centred else v / c
+        scale = np.sqrt(variance + eps) if inside else np.sqrt(variance) + eps
+        step = -eta * g / scale
+        s = beta * s + step
+        theta = theta + (step + beta * s if nesterov else s)
+    return theta
+
+
+def adam(theta, grads, eta, b1, b2, eps, eps_root=0.0, nesterov=False, decay=0.0):
+    m, v = np.zeros_like(theta), np.zeros_like(theta)
+    for t, g in enumerate(grads, start=1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        # b2 may be so near 1 that 1 − b2ᵗ in float64 loses half of its digits
+        c1, c2 = 1 - b1**t, float(1 - np.longdouble(b2) ** t)
+        m_hat = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * g / c1 if nesterov else m / c1
+        theta = theta - eta * (m_hat / (np.sqrt(v / c2 + eps_root) + eps) + decay * theta)
+    return theta

@@ -1,0 +1,94 @@
+"""Every optimizer and transform, held to the public contract."""
+
+import jax.numpy as jnp
+import pytest
+
+import funcgd as fg
+from funcgd.optimizers.registry import ROWS
+from funcgd.testing import check_transform
+
+OPTIMIZERS = [(tx, row.elementwise) for row in ROWS.values() for tx in (row.example, *row.variants)]
+RATE = fg.cosine_decay_schedule(0.1, 10)
+TRANSFORMS = [
+    (fg.scale(-0.5), True),
+    (fg.scale(RATE), True),
+    (fg.scale_by_learning_rate(0.1), True),
+    (fg.clip(1.0), True),
+    (fg.clip_by_global_norm(1.0), False),
+    (fg.normalize_by_update_norm(), False),
+    (fg.trace(0.9), True),
+    (fg.trace(fg.linear_schedule(0.5, 0.9, 5)), True),
+    (fg.add_decayed_weights(0.1), True),
+    (fg.scale_by_adam(), True),
+    (fg.scale_by_rms(), True),
+    (fg.scale_by_rss(), True),
+    (fg.scale_by_stddev(), True),
+    (fg.chain(fg.clip_by_global_norm(1.0), fg.adamw(RATE, weight_decay=fg.linear_schedule(0.1, 0.0, 10))), False),
+    (fg.named_chain(("clip", fg.clip(1.0)), ("step", fg.sgd(RATE, momentum=0.9))), True),
+]
+
+
+@pytest.mark.parametrize(("tx", "elementwise"), OPTIMIZERS + TRANSFORMS, ids=lambda x: repr(x)[:70])
+def test_contract(tx, elementwise):
+    check_transform(tx, elementwise=elementwise)
+
+
+def test_contract_of_identity():
+    """It changes nothing, so low-precision updates stay as they are."""
+    check_transform(fg.identity(), dtypes=("float32", "float64"))
+
+
+def test_registry_knows_what_optimizers_need():
+    for row in ROWS.values():
+        assert row.example.needs == frozenset(row.needs)
+
+
+class Broken:
+    """Transforms that break one clause each; the contract must notice."""
+
+    @fg.value
+    class grows(fg.Transform):
+        def init(self, params):
+            return jnp.zeros((), jnp.int32)
+
+        def update(self, grads, state, params=None, **extra):
+            return grads, (state + 1).astype(jnp.float32)  # the dtype changes
+
+    @fg.value
+    class keeps_low_precision(fg.Transform):
+        def init(self, params):
+            return fg.EmptyState()
+
+        def update(self, grads, state, params=None, **extra):
+            return grads, state  # bfloat16 updates stay bfloat16
+
+    @fg.value
+    class divides_by_zero(fg.Transform):
+        def init(self, params):
+            return fg.EmptyState()
+
+        def update(self, grads, state, params=None, **extra):
+            return fg.lift(lambda h, g: g / abs(g), fg.core.schedule.at(self, 0), grads), state
+
+    @fg.value
+    class aliases(fg.Transform):
+        def init(self, params):
+            return params
+
+        def update(self, grads, state, params=None, **extra):
+            return fg.lift(lambda h, g: g, fg.core.schedule.at(self, 0), grads), state
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (Broken.grows(), "state|carry"),
+        (Broken.keeps_low_precision(), "updates must be float32"),
+        (Broken.divides_by_zero(), "finite"),
+        (Broken.aliases(), "alias"),
+    ],
+    ids=["grows", "keeps_low_precision", "divides_by_zero", "aliases"],
+)
+def test_contract_notices(broken, said):
+    with pytest.raises((AssertionError, TypeError), match=said):
+        check_transform(broken, dtypes=("float32", "bfloat16"), code=False)

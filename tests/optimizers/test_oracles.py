@@ -1,0 +1,159 @@
+"""Each rule against its oracle: 20 steps, in float64 to rounding and in float32 to float32's."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import funcgd as fg
+from funcgd.testing.fixtures import precision
+from tests.optimizers import oracles
+
+STEPS, N = 20, 6
+RNG = np.random.default_rng(0)
+THETA = RNG.standard_normal(N)
+UNIT = RNG.standard_normal((STEPS, N))
+GRADS = UNIT * np.array([1e-3, 0.1, 1.0, 1.0, 10.0, 1e3])
+FALLING = fg.linear_schedule(0.2, 0.0, STEPS)
+ETAS = 0.2 * (1 - np.arange(STEPS) / STEPS)
+
+CASES = {
+    "gradient_descent": (fg.gradient_descent(0.1), oracles.gradient_descent, (0.1,), {}),
+    "normalized": (fg.normalized_gradient_descent(0.1), oracles.normalized_gradient_descent, (0.1,), {}),
+    "sgd": (fg.sgd(0.1), oracles.gradient_descent, (0.1,), {}),
+    "momentum": (fg.sgd(0.1, momentum=0.9), oracles.leaky_sum, (0.1, 0.9), {}),
+    "nesterov": (fg.sgd(0.1, momentum=0.9, nesterov=True), oracles.leaky_sum, (0.1, 0.9, True), {}),
+    "velocity": (fg.sgd(FALLING, momentum=0.9, velocity=True), oracles.velocity, (ETAS, 0.9), {}),
+    "velocity, nesterov": (
+        fg.sgd(FALLING, momentum=0.9, velocity=True, nesterov=True),
+        oracles.velocity,
+        (ETAS, 0.9, True),
+        {},
+    ),
+    "adagrad": (fg.adagrad(0.1), oracles.adagrad, (0.1, 0.1, 1e-7), {}),
+    "adagrad from 0": (fg.adagrad(0.1, 0.0, 1e-6), oracles.adagrad, (0.1, 0.0, 1e-6), {}),
+    "rmsprop": (fg.rmsprop(0.1), oracles.rmsprop, (0.1, 0.9, 1e-8), {}),
+    "rmsprop, eps outside": (
+        fg.rmsprop(0.1, 0.8, 1e-3, eps_in_sqrt=False, initial_scale=0.5),
+        oracles.rmsprop,
+        (0.1, 0.8, 1e-3),
+        {"inside": False, "initial": 0.5},
+    ),
+    "rmsprop, centred, momentum": (
+        fg.rmsprop(0.1, 0.9, 1e-2, centered=True, momentum=0.7),
+        oracles.rmsprop,
+        (0.1, 0.9, 1e-2),
+        {"centred": True, "beta": 0.7},
+    ),
+    "rmsprop, all": (
+        fg.rmsprop(0.1, 0.9, 1e-2, centered=True, momentum=0.7, nesterov=True, bias_correction=True),
+        oracles.rmsprop,
+        (0.1, 0.9, 1e-2),
+        {"centred": True, "beta": 0.7, "nesterov": True, "debias": True},
+    ),
+    "adam": (fg.adam(0.1), oracles.adam, (0.1, 0.9, 0.999, 1e-8), {}),
+    "adam, eps_root": (fg.adam(0.1, 0.8, 0.99, 1e-3, 1e-4), oracles.adam, (0.1, 0.8, 0.99, 1e-3, 1e-4), {}),
+    "adam, nesterov": (fg.adam(0.1, nesterov=True), oracles.adam, (0.1, 0.9, 0.999, 1e-8), {"nesterov": True}),
+    "adam without memory": (fg.adam(0.1, 0.0, 0.0), oracles.adam, (0.1, 0.0, 0.0, 1e-8), {}),
+    "adamw": (fg.adamw(0.1, weight_decay=0.3), oracles.adam, (0.1, 0.9, 0.999, 1e-8), {"decay": 0.3}),
+}
+
+
+@jax.jit
+def run(tx, theta, grads):
+    def step(carry, g):
+        theta, state = carry
+        updates, state = tx.update(g, state, theta)
+        return (fg.apply_updates(theta, updates), state), None
+
+    return jax.lax.scan(step, (theta, tx.init(theta)), grads)[0][0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", CASES)
+def test_oracle(case, dtype):
+    tx, oracle, args, options = CASES[case]
+    grads = UNIT if "centred" in options else GRADS  # v − m² cancels: its error is that of g², not its own
+    with precision(dtype):
+        theta = run(tx, jnp.asarray(THETA, dtype), jnp.asarray(grads, dtype))
+        assert theta.dtype == dtype
+    expected = oracle(THETA, grads, *args, **options)
+    tolerance = 1e-11 if dtype == "float64" else 3e-5
+    np.testing.assert_allclose(theta, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_forms_of_momentum_differ_only_when_the_rate_changes():
+    theta, grads = jnp.asarray(THETA, jnp.float32), jnp.asarray(GRADS[:, ::-1] / 1e3, jnp.float32)
+    same = [run(fg.sgd(0.1, momentum=0.9, velocity=v), theta, grads) for v in (False, True)]
+    np.testing.assert_allclose(*same, rtol=1e-5)
+    other = [run(fg.sgd(FALLING, momentum=0.9, velocity=v), theta, grads) for v in (False, True)]
+    assert np.max(np.abs(other[0] - other[1])) > 0.1
+
+
+B2 = 1 - 1e-7
+
+
+@pytest.fixture(scope="module")
+def long_run():
+    rng = np.random.default_rng(1)
+    return rng.standard_normal(N), rng.standard_normal((200, N)) * np.logspace(-3, 3, N)
+
+
+@pytest.mark.parametrize("traced", [False, True], ids=["closed over", "argument"])
+def test_adamw_with_a_decay_next_to_one(long_run, traced):
+    theta, grads = long_run
+    tx = fg.adamw(0.01, b2=B2, weight_decay=0.1)
+    x, g = jnp.asarray(theta, jnp.float32), jnp.asarray(grads, jnp.float32)
+    found = run(tx, x, g) if traced else jax.jit(lambda x, g: run.__wrapped__(tx, x, g))(x, g)
+    expected = oracles.adam(theta, grads, 0.01, 0.9, B2, 1e-8, decay=0.1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_moments_of_bfloat16_parameters_move_like_float32():
+    """A constant gradient of 0.1: the second moment must reach 0.01, where bfloat16 storage would stick at 0.004."""
+    g = jnp.full(4, 0.1, jnp.bfloat16)
+    params = jnp.ones(4, jnp.bfloat16)
+    tx = fg.adam(1e-3)
+
+    @jax.jit
+    def moments(params, g):
+        return jax.lax.scan(lambda s, _: (tx.update(g, s, params)[1], None), tx.init(params), None, length=8000)[0]
+
+    low, high = moments(params, g), moments(params.astype(jnp.float32), g.astype(jnp.float32))
+    np.testing.assert_array_equal(fg.tree.get(low, "nu"), fg.tree.get(high, "nu"))
+    np.testing.assert_allclose(fg.tree.get(low, "nu"), float(g[0]) ** 2, rtol=1e-3)
+
+
+def test_nearest_rounding_stalls_bfloat16_parameters():
+    """What the documentation says: a step under half a unit in the last place is rounded away."""
+    tx, params = fg.sgd(1e-3), jnp.ones(2, jnp.bfloat16)
+    updates, _ = tx.update(jnp.ones(2, jnp.bfloat16), tx.init(params), params)
+    assert updates.dtype == jnp.float32
+    np.testing.assert_array_equal(fg.apply_updates(params, updates), params)
+
+
+@pytest.mark.parametrize("b2", [0.9, 0.999, 1 - 1e-6, 1 - 1e-7])
+def test_first_step_of_adam_has_the_length_of_the_learning_rate(b2):
+    u, _ = fg.adam(0.1, b2=b2, eps=0.0).update(jnp.array([3.0, -1e-4]), fg.adam(0.1).init(jnp.zeros(2)))
+    np.testing.assert_allclose(u, [-0.1, 0.1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 9, 10**4, 10**6, 2**24, 2**24 + 1, 2**31 - 2, 2**31 - 1])
+def test_adam_at_every_count(count):
+    tx = fg.scale_by_adam(b2=1 - 1e-7)
+    state = tx.init(jnp.ones(1))._replace(count=jnp.int32(count))
+    u, new = tx.update(jnp.ones(1), state)
+    assert np.isfinite(u).all()
+    assert int(new.count) == min(count + 1, 2**31 - 1)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+@pytest.mark.parametrize("tx", [fg.adam(0.1, eps=0.0), fg.rmsprop(0.1, eps=0.0), fg.normalized_gradient_descent(0.1)])
+def test_units_a_scaled_loss_changes_nothing(tx, scale):
+    theta, grads = jnp.asarray(THETA, jnp.float32), jnp.asarray(GRADS, jnp.float32)
+    np.testing.assert_allclose(run(tx, theta, scale * grads), run(tx, theta, grads), rtol=1e-4, atol=1e-5)
+
+
+def test_units_of_gradient_descent_the_rate_undoes_the_scale():
+    theta, grads = jnp.asarray(THETA, jnp.float32), jnp.asarray(GRADS, jnp.float32)
+    np.testing.assert_allclose(run(fg.sgd(1e-4), theta, 1e3 * grads), run(fg.sgd(0.1), theta, grads), rtol=1e-4, atol=1e-4)
