@@ -1,0 +1,215 @@
+"""Check a gradient against difference quotients."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from funcgd.core.types import Params
+from funcgd.core.validate import check_leaves
+from funcgd.core.values import describe, is_traced
+from funcgd.models.model import as_count, check_key
+
+# order: (k, weight) of the central quotient Σ weight·(f(x + kh) − f(x − kh)) / h
+_QUOTIENTS = {2: ((1, 1 / 2),), 4: ((1, 2 / 3), (2, -1 / 12))}
+_CHUNK = 64  # perturbed copies of x that are held and evaluated at a time
+
+
+class GradientCheck(NamedTuple):
+    """What `check_gradient` found; entries that were not checked are NaN in the trees.
+
+    >>> import funcgd as fg
+    >>> report = fg.check_gradient(lambda x: x**3, 2.0)
+    >>> report.worst_path, report.worst_error < 1e-8
+    ('', True)
+    """
+
+    worst_error: float  # the largest relative error, ∞ where a number is not finite
+    worst_path: str  # where it is, such as "['w'][3, 2]"
+    worst_analytic: float  # the entry of jax.grad there
+    worst_numeric: float  # the difference quotient there
+    error: Any  # like x, float64: relative errors
+    analytic: Any  # like x, float64: jax.grad
+    numeric: Any  # like x, float64: difference quotients
+
+
+def check_gradient(
+    f: Callable[[Any], Any],
+    x: Params,
+    *,
+    step: float | None = None,
+    tolerance: float = 1e-6,
+    order: int = 2,
+    entries: int | None = None,
+    key: jax.Array | None = None,
+) -> GradientCheck:
+    """Check that `jax.grad(f)` at x agrees with central difference quotients, computed in float64.
+
+        order 2:  nᵢ = (f(x + hᵢeᵢ) − f(x − hᵢeᵢ)) / 2hᵢ,    hᵢ = step · max(1, |xᵢ|)
+        order 4:  nᵢ = (8(f₊₁ − f₋₁) − (f₊₂ − f₋₂)) / 12hᵢ,  where f₊ₖ = f(x + k·hᵢeᵢ)
+
+        errorᵢ = |aᵢ − nᵢ| / (max(|aᵢ|, |nᵢ|) + 10⁻³ max(|f(x)|, maxⱼ|nⱼ|))
+
+    The error does not change when f is scaled; its last term keeps the rounding of f out of entries that are nearly 0.
+    All leaves of x go to f as float64, and mixed dtypes are promoted inside, so that constants in f may be float32; an
+    f that itself computes in a lower precision needs a larger step and tolerance. The 2n or 4n evaluations for n
+    entries run in compiled chunks.
+
+    A kink, such as ReLU at 0, is an error as well: there is no derivative, and the quotient is a mean of two slopes.
+
+    Args:
+        f: a function of x alone that returns one real number.
+        x: where, a pytree of real floating arrays; None is an empty node.
+        step: relative step > 0; None is ε^⅓ for order 2 and ε^⅕ for order 4, which balances truncation and rounding.
+        tolerance: the largest error that passes, > 0; with `float("inf")` one always gets the report.
+        order: 2 or 4, the order of the truncation error in h.
+        entries: check only so many entries, drawn with `key`; None is all.
+        key: the random key of the draw.
+
+    Returns:
+        A `GradientCheck` with the worst entry, and the errors, gradients and quotients as trees like x.
+
+    Raises:
+        ValueError: if an entry is outside the tolerance, naming the worst by its path; if f(x) is not finite.
+        TypeError: if f does not return a real scalar, or x has integer or complex leaves, or is traced.
+
+    Reference: Nocedal, Wright, Numerical optimization, 2nd edition, 2006, section 8.1.
+
+    >>> import funcgd as fg, jax, jax.numpy as jnp
+    >>> fg.check_gradient(lambda p: jnp.sum(p["w"] ** 2) + p["b"], {"w": jnp.ones(3), "b": 0.5}).analytic["w"].tolist()
+    [2.0, 2.0, 2.0]
+    >>> fg.check_gradient(lambda w: jnp.sum(jax.nn.relu(w)), jnp.array([1.0, 0.0]))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    ValueError: check_gradient: `x[1]` must have the same derivative both ways, got 0 by jax.grad, 0.5 by ... a kink.
+    """
+    _check_numbers(step, tolerance, order)
+    _check_argument(x)
+    leaves, structure = jax.tree.flatten(x)
+    shapes = [np.shape(leaf) for leaf in leaves]
+    ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
+    flat = np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in leaves] or [np.zeros(0)])
+    checked = _choose(flat.size, entries, key)
+    if not checked.size:
+        raise ValueError("check_gradient: `x` must have at least one entry, got none.")
+
+    def unflatten(v: Any) -> Any:
+        parts = [v[a:b].reshape(shape) for a, b, shape in zip(ends[:-1], ends[1:], shapes, strict=True)]
+        return structure.unflatten(parts)
+
+    size = np.finfo(np.float64).eps ** (1 / (order + 1)) if step is None else step
+    h = size * np.maximum(1, np.abs(flat[checked]))
+    h = (flat[checked] + h) - flat[checked]  # the step that is really taken, after rounding
+    value, analytic, above, below = _evaluate(lambda v: f(unflatten(v)), flat, checked, h, len(_QUOTIENTS[order]))
+    if not np.isfinite(value):
+        raise ValueError(f"check_gradient: `f` must be finite at x, got {value}.")
+
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        analytic = analytic[checked]
+        numeric = sum(weight * (above[k - 1] - below[k - 1]) for k, weight in _QUOTIENTS[order]) / h
+        scale = max(abs(value), np.max(abs(numeric), where=np.isfinite(numeric), initial=0))
+        magnitude = np.maximum(abs(analytic), abs(numeric)) + 1e-3 * scale
+        error = abs(analytic - numeric) / np.where(magnitude == 0, 1, magnitude)
+        error = np.where(np.isfinite(error), error, np.inf)
+        sides = (above[0] - value) / h, (value - below[0]) / h
+
+    def tree(numbers: np.ndarray) -> Any:
+        full = np.full(flat.size, np.nan)
+        full[checked] = numbers
+        return unflatten(full)
+
+    i = int(np.argmax(error))
+    path, a, n = _path(x, ends, shapes, int(checked[i])), float(analytic[i]), float(numeric[i])
+    if not error[i] <= tolerance:
+        right, left, others = float(sides[0][i]), float(sides[1][i]), np.sum(error > tolerance) - 1
+        kink = f" The one-sided quotients are {left:.3g} and {right:.3g}: there may be a kink."
+        raise ValueError(
+            f"check_gradient: `x{path}` must have the same derivative both ways, got {a:.10g} by jax.grad, {n:.10g} by "
+            f"the difference quotient. The relative error {error[i]:.3g} is above the tolerance {tolerance:g}; so are "
+            f"{others} others of {error.size} entries.{kink * bool(abs(right - left) > 0.01 * magnitude[i])}"
+        )
+    return GradientCheck(float(error[i]), path, a, n, tree(error), tree(analytic), tree(numeric))
+
+
+def _evaluate(
+    f: Callable[[Any], Any], x: np.ndarray, checked: np.ndarray, h: np.ndarray, count: int
+) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    """(f(x), ∇f(x), f(x + kh) for k = 1 … count, f(x − kh)), the last two of shape (count, len(checked))."""
+    width = min(_CHUNK, checked.size)
+    chunks = -(-checked.size // width)
+    index, length = np.resize(checked, (chunks, width)), np.resize(h, (chunks, width))  # the last chunk is filled up
+    multiples = np.array([sign * k for sign in (1, -1) for k in range(1, count + 1)], np.float64)
+
+    def at(x: jax.Array, i: jax.Array, h: jax.Array, multiple: jax.Array) -> jax.Array:
+        return jnp.asarray(f(x.at[i].add(multiple * h)), jnp.float64)
+
+    along_multiples = jax.vmap(at, in_axes=(None, None, None, 0))
+    along_entries = jax.vmap(along_multiples, in_axes=(None, 0, 0, None))
+
+    def run(x: jax.Array, index: jax.Array, length: jax.Array, multiples: jax.Array) -> Any:
+        value, gradient = jax.value_and_grad(f)(x)
+        return (
+            value,
+            gradient,
+            jax.lax.map(lambda chunk: along_entries(x, chunk[0], chunk[1], multiples), (index, length)),
+        )
+
+    with float64_mode(), jax.numpy_dtype_promotion("standard"):
+        _check_result(jax.eval_shape(f, x))
+        value, gradient, values = jax.device_get(jax.jit(run)(x, index, length, multiples))
+    values = values.reshape(-1, 2 * count)[: checked.size].T
+    return float(value), np.asarray(gradient, np.float64), values[:count], values[count:]
+
+
+def float64_mode() -> contextlib.AbstractContextManager:
+    """The context in which JAX keeps float64, under the name that the installed JAX has for it."""
+    enable: Any = getattr(jax, "enable_x64", None)
+    if enable is None:  # before jax 0.8
+        from jax.experimental import enable_x64 as enable  # pyright: ignore[reportAttributeAccessIssue]
+    return enable(True)
+
+
+def _choose(n: int, entries: int | None, key: jax.Array | None) -> np.ndarray:
+    if entries is None:
+        return np.arange(n)
+    try:
+        entries = as_count(entries)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"check_gradient: `entries`: {error}") from error
+    check_key("check_gradient", key)
+    return np.sort(np.asarray(jax.random.permutation(key, n))[:entries])  # pyright: ignore[reportArgumentType]
+
+
+def _path(x: Params, ends: np.ndarray, shapes: list[tuple[int, ...]], i: int) -> str:
+    leaf = int(np.searchsorted(ends, i, side="right")) - 1
+    path, _ = jax.tree_util.tree_leaves_with_path(x)[leaf]
+    index = ", ".join(str(k) for k in np.unravel_index(i - ends[leaf], shapes[leaf]))
+    return jax.tree_util.keystr(path) + f"[{index}]" * bool(shapes[leaf])
+
+
+def _check_numbers(step: float | None, tolerance: float, order: int) -> None:
+    for name, number in (("step", step), ("tolerance", tolerance)):
+        if number is not None and not number > 0:
+            raise ValueError(f"check_gradient: `{name}` must be positive, got {number!r}.")
+    if order not in _QUOTIENTS:
+        raise ValueError(f"check_gradient: `order` must be 2 or 4, got {order!r}.")
+
+
+def _check_argument(x: Params) -> None:
+    check_leaves("check_gradient", "x", x)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(x):
+        where = f"check_gradient: `x{jax.tree_util.keystr(path)}`"
+        if is_traced(leaf):
+            raise TypeError(f"{where} is traced; check_gradient runs outside of jit, grad and vmap.")
+        if jnp.iscomplexobj(leaf):
+            raise TypeError(f"{where} must be real, got {jnp.result_type(leaf)}; write f in real and imaginary parts.")
+
+
+def _check_result(result: Any) -> None:
+    shape, dtype = getattr(result, "shape", None), getattr(result, "dtype", None)
+    if shape != () or dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+        got = describe(result) if shape is None else f"shape {shape} and dtype {dtype}"
+        raise TypeError(f"check_gradient: `f` must return one real floating number, got {got}.")
