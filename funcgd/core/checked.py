@@ -16,7 +16,7 @@ from funcgd.core.schedule import check_single
 _local = threading.local()  # .inside: a checked call is running, so its parts need no check of their own
 
 
-def _checked(check: Callable, method: Callable, self: Any, *args: Any, **extra: Any) -> Any:
+def _checked(check: Callable, method: Callable, self: Any, /, *args: Any, **extra: Any) -> Any:
     if getattr(_local, "inside", False):
         return method(self, *args, **extra)
     if dataclasses.is_dataclass(self):
@@ -45,7 +45,7 @@ def checked_init(method: Callable) -> Callable:
 def checked_update(method: Callable) -> Callable:
     """`update` behind checks of what it needs, of the gradients against the parameters, and of the state."""
 
-    def check(self: Any, grads: Any, state: Any, params: Any, **extra: Any) -> None:
+    def check(self: Any, grads: Any, state: Any, params: Any, /, **extra: Any) -> None:
         who = f"{_title(self)}.update"
         for need in sorted(self.needs):
             if (params if need == "params" else extra.get(need)) is None:
@@ -55,8 +55,8 @@ def checked_update(method: Callable) -> Callable:
                 )
         validate.check_leaves(who, "grads", grads)
         if params is not None:
-            validate.check_like(who, "grads", grads, "params", params)
-        validate.check_structure(who, "state", state, "as init makes it for these gradients", _expected_state(self, grads))
+            validate.check_like(who, "grads", grads, "as in params", params)
+        validate.check_like(who, "state", state, "as init makes it for these gradients", _expected_state(self, grads))
 
     @functools.wraps(method)
     def update(self: Any, grads: Any, state: Any, params: Any = None, **extra: Any) -> Any:

@@ -238,7 +238,7 @@ def apply_updates(params: Params, updates: Updates) -> Params:
     try:
         return jax.tree.map(add, params, updates, is_leaf=is_none)
     except (ValueError, TypeError, _Mismatch):
-        validate.check_like("apply_updates", "updates", updates, "params", params)
+        validate.check_like("apply_updates", "updates", updates, "as in params", params)
         validate.check_leaves("apply_updates", "params", params)
         raise
 

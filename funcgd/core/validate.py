@@ -36,18 +36,18 @@ def check_leaves(who: str, what: str, x: Any) -> None:
             )
 
 
-def check_like(who: str, what: str, x: Any, like: str, expected: Any) -> None:
+def check_like(who: str, what: str, x: Any, source: str, expected: Any) -> None:
     """x must have the structure, shapes and kind of numbers (real or complex) of the tree `expected`.
 
     Raises:
         ValueError: naming the first place that differs.
         TypeError: if a leaf is complex where a real one was expected, or the reverse.
     """
-    check_structure(who, what, x, f"as in {like}", expected)
+    check_structure(who, what, x, source, expected)
     for (path, leaf), wanted in zip(jax.tree_util.tree_leaves_with_path(x), jax.tree.leaves(expected), strict=True):
         if jnp.iscomplexobj(leaf) != jnp.iscomplexobj(wanted):
             got, kind = jnp.result_type(leaf), "complex" if jnp.iscomplexobj(wanted) else "real"
-            raise TypeError(f"{who}: `{what}{jax.tree_util.keystr(path)}` must be {kind}, as in {like}; got {got}.")
+            raise TypeError(f"{who}: `{what}{jax.tree_util.keystr(path)}` must be {kind}, {source}; got {got}.")
 
 
 def check_structure(who: str, what: str, x: Any, source: str, expected: Any) -> None:
