@@ -34,7 +34,7 @@ def test_parameters_keep_their_dtype(dtype, update_dtype):
 
 
 def test_rounds_once():
-    """Half of bfloat16's spacing above 1, and a little more: the sum rounds up, unless the little is rounded off first."""
+    """Half of the spacing above 1, and a little more: the sum rounds up, unless the little is rounded off first."""
     p, half = jnp.bfloat16(1), 2**-8
     update = jnp.float32(half * (1 + 2**-12))
     assert float(update.astype(jnp.bfloat16)) == half
