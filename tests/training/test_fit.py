@@ -1,0 +1,206 @@
+"""fit: order, batches, validation, best, stopping at NaN, one compilation, bad input."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import funcgd as fg
+from funcgd.training.chunk import plan
+from funcgd.training.data import order
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((50, 3)).astype(np.float32)
+DATA = {"x": X, "y": X @ np.array([1.0, -2.0, 0.5], np.float32)}
+KEY = jax.random.key(0)
+START = {"w": jnp.zeros(3)}
+
+
+def loss(params, batch):
+    return jnp.mean((batch["x"] @ params["w"] - batch["y"]) ** 2)
+
+
+def fit(tx, data=None, loss=loss, params=None, **options):
+    options = {"batch_size": 10, "epochs": 3, "key": KEY, "progress": False} | options
+    return fg.fit(loss, START if params is None else params, tx, DATA if data is None else data, **options)
+
+
+def by_hand(tx, batch_size, epochs):
+    """The same run as a Python loop over the same order."""
+    order_key, _ = jax.random.split(KEY)
+    step, state = jax.jit(fg.make_step(loss, tx)), fg.TrainState.create(START, tx)
+    losses = []
+    for epoch in range(epochs):
+        indices = np.asarray(order(order_key, epoch, 50)) if batch_size < 50 else np.arange(50)
+        for i in range(0, 50, batch_size):
+            batch = {name: x[indices[i : i + batch_size]] for name, x in DATA.items()}
+            state, metrics = step(state, batch)
+            losses.append(float(metrics["loss"]))
+    return state, losses
+
+
+@pytest.mark.parametrize("batch_size", [1, 8, 10, 50], ids=["stochastic", "short last batch", "mini-batch", "full batch"])
+@pytest.mark.parametrize("validated", [False, True])
+def test_fit_is_the_loop_written_by_hand(batch_size, validated):
+    tx = fg.sgd(0.05, momentum=0.5)
+    run = fit(tx, batch_size=None if batch_size == 50 else batch_size, validation=DATA if validated else None)
+    state, losses = by_hand(tx, batch_size, 3)
+    np.testing.assert_allclose(run.params["w"], state.params["w"], rtol=1e-5)
+    np.testing.assert_allclose(run.history["loss"], losses, rtol=1e-4, atol=1e-7)
+    assert run.steps == 3 * -(-50 // batch_size)
+    assert run.reason is fg.StopReason.MAX_STEPS
+
+
+def test_each_epoch_visits_every_example_once_in_an_order_of_its_own():
+    """Seed row 11. The examples' own indices pass through the loss as metrics."""
+
+    def watched(params, batch):
+        return loss(params, batch), fg.Aux(metrics={"seen": batch["i"][0]})
+
+    run = fit(fg.sgd(0.01), {**DATA, "i": np.arange(50)}, watched, batch_size=1, epochs=4)
+    epochs = run.history["seen"].reshape(4, 50)
+    for seen in epochs:
+        assert sorted(seen.tolist()) == list(range(50))
+    assert len({tuple(seen) for seen in epochs.tolist()}) == 4
+    again = fit(fg.sgd(0.02), {**DATA, "i": np.arange(50)}, watched, batch_size=1, epochs=2)
+    np.testing.assert_array_equal(again.history["seen"], run.history["seen"][:100])  # the order depends on the key alone
+
+
+def test_validation_best_and_history():
+    held_out = jax.tree.map(lambda x: x[:20], DATA)
+
+    def metrics(params, batch):
+        return {"mae": jnp.abs(batch["x"] @ params["w"] - batch["y"]).mean()}
+
+    run = fit(fg.sgd(0.1), epochs=5, validation=held_out, metrics=metrics)
+    seen = run.history["validation"]
+    assert seen["step"].tolist() == [5, 10, 15, 20, 25]
+    assert run.value == seen["loss"].min()
+    np.testing.assert_allclose(seen["loss"][-1], loss(run.params, held_out), rtol=1e-5)
+    np.testing.assert_allclose(seen["mae"][-1], metrics(run.params, held_out)["mae"], rtol=1e-5)
+    np.testing.assert_allclose(loss(run.best, held_out), run.value, rtol=1e-5)
+
+
+def test_best_is_not_the_last_when_the_last_is_worse():
+    rising = fg.join_schedules([fg.constant_schedule(0.05), fg.constant_schedule(2.0)], [20])
+    run = fit(fg.sgd(rising), epochs=8, validation=DATA)
+    seen = run.history["validation"]["loss"]
+    assert seen.argmin() < len(seen) - 1
+    assert loss(run.best, DATA) < loss(run.params, DATA)
+
+
+def test_other_rates_and_other_lengths_compile_nothing():
+    traces = []
+
+    def counted(params, batch):
+        traces.append(1)
+        return loss(params, batch)
+
+    fit(fg.adam(1e-3), loss=counted)
+    assert len(traces) == 1
+    for rate, epochs in ((1e-2, 3), (0.1, 7), (0.2, 250)):
+        fit(fg.adam(rate), loss=counted, epochs=epochs)
+    assert len(traces) == 1
+    fit(fg.adam(0.1), loss=counted, batch_size=8)
+    assert len(traces) == 3  # another batch size, and one more for the short last batch
+
+
+def test_long_runs_cross_epochs_and_chunks():
+    run = fit(fg.sgd(0.01), epochs=420)  # 2100 steps: more than two chunks
+    state, losses = by_hand(fg.sgd(0.01), 10, 420)
+    np.testing.assert_allclose(run.params["w"], state.params["w"], rtol=1e-4)
+    np.testing.assert_allclose(run.history["loss"], losses, rtol=1e-3, atol=1e-9)
+
+
+@pytest.mark.parametrize(("done", "expected"), [(0, (6, 8)), (6, (1, 2)), (7, (6, 8)), (10, (3, 8)), (20, (1, 2))])
+def test_plan_ends_before_a_short_batch(done, expected):
+    assert tuple(plan(done, 21, 50, 8, 1000, epoch_ends=False)) == expected
+
+
+def test_plan_respects_the_longest_and_the_end():
+    assert tuple(plan(0, 5000, 50, 10, 1000, epoch_ends=False)) == (1000, 10)
+    assert tuple(plan(4500, 5000, 50, 10, 1000, epoch_ends=False)) == (500, 10)
+    assert tuple(plan(3, 5000, 50, 10, 1000, epoch_ends=True)) == (2, 10)
+
+
+def test_nan_stops_with_a_reason_and_the_last_good_parameters():
+    def breaks(params, batch):
+        return loss(params, batch) + jnp.log(2.0 - batch["i"].max())  # not finite once example 2 comes
+
+    data = {**DATA, "i": np.zeros(50, np.float32)}
+    data["i"][7] = 2.0
+    run = fit(fg.sgd(0.1), data, breaks, batch_size=1, epochs=2, validation=data, metrics=None)
+    assert run.reason is fg.StopReason.NON_FINITE
+    assert "learning rate" in run.reason.advice
+    assert not np.isfinite(run.history["loss"][-1])
+    assert np.isfinite(run.params["w"]).all()
+    assert run.steps == 0
+    jax.tree.map(np.testing.assert_array_equal, run.params, START)
+
+
+def test_divergence_returns_the_latest_state_with_a_finite_loss():
+    run = fit(fg.sgd(30.0), epochs=50, validation=DATA)
+    assert run.reason is fg.StopReason.NON_FINITE
+    assert np.isfinite(loss(run.params, DATA))
+    assert run.steps % 5 == 0
+    assert run.steps == int(run.state.step)
+
+
+def test_the_callers_arrays_stay_valid():
+    params = {"w": jnp.zeros(3)}
+    data = jax.tree.map(jnp.asarray, DATA)
+    fit(fg.adam(0.1), data, params=params)
+    np.testing.assert_array_equal(params["w"], np.zeros(3))
+    np.testing.assert_array_equal(data["x"], X)
+
+
+def test_a_transform_of_another_kind_trains():
+    pair = (lambda params: (), lambda grads, state, params=None: (jax.tree.map(lambda g: -0.1 * g, grads), state))
+    np.testing.assert_allclose(fit(pair).params["w"], fit(fg.sgd(0.1)).params["w"], rtol=1e-6)
+
+
+def test_progress_bar_shows_steps_and_loss(capsys):
+    fit(fg.sgd(0.1), progress=True, validation=DATA)
+    shown = capsys.readouterr().err
+    assert "15/15" in shown
+    assert "validation loss" in shown
+    fit(fg.sgd(0.1))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"data": {"x": X, "y": DATA["y"][:49]}}, ("data['x']", "50", "data['y']", "49")),
+        ({"data": {"x": X[:0], "y": X[:0]}}, ("empty",)),
+        ({"data": {"x": X, "y": np.float32(1)}}, ("data['y']", "scalar")),
+        ({"data": {}}, ("at least one array",)),
+        ({"batch_size": 51}, ("batch_size", "50", "51")),
+        ({"batch_size": 0}, ("batch_size", "0")),
+        ({"batch_size": 2.0}, ("batch_size", "2.0")),
+        ({"batch_size": True}, ("batch_size", "True")),
+        ({"epochs": 0}, ("epochs", "0")),
+        ({"epochs": 1.5}, ("epochs", "1.5")),
+        ({"metrics": lambda p, b: {}}, ("metrics", "validation")),
+        ({"validation": {"x": X, "y": X[:3]}}, ("validation['x']", "50", "3")),
+    ],
+)
+def test_bad_input(options, words):
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 - the words are tested below
+        fit(fg.sgd(0.1), **options)
+    assert all(word in str(raised.value) for word in ("fit", *words))
+
+
+def test_metrics_must_be_named():
+    with pytest.raises(TypeError, match="dict of scalars"):
+        fit(fg.sgd(0.1), validation=DATA, metrics=lambda p, b: 3.0)
+
+
+def test_evaluate_weighs_the_short_batch():
+    def mean(params, batch):
+        return {"mean": (params["w"][0] * batch["y"]).mean()}
+
+    params = {"w": jnp.array([2.0, 0.0, 0.0])}
+    for size in (None, 1, 7, 50):
+        found = fg.evaluate(mean, params, DATA, batch_size=size)["mean"]
+        np.testing.assert_allclose(found, 2 * DATA["y"].mean(), rtol=1e-5)
