@@ -70,7 +70,12 @@ class Result(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What a stopping rule may look at; what it does not use is not computed."""
+    """What a stopping rule may look at; what it does not use is not computed.
+
+    >>> import funcgd as fg
+    >>> fg.Progress._fields
+    ('step', 'value', 'gradient_norm', 'step_norm')
+    """
 
     step: jax.Array  # (), int32: finished updates
     value: jax.Array  # (), the objective at the present parameters

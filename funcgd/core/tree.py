@@ -13,6 +13,25 @@ import numpy as np
 from funcgd.core import numerics
 from funcgd.core.validate import one_level
 
+__all__ = [
+    "add",
+    "add_scale",
+    "cast",
+    "div",
+    "full_like",
+    "get",
+    "get_all_with_path",
+    "mul",
+    "norm",
+    "ones_like",
+    "scale",
+    "size",
+    "sub",
+    "sum",
+    "vdot",
+    "zeros_like",
+]
+
 
 def add(x: Any, y: Any) -> Any:
     """x + y, leaf by leaf.

@@ -69,7 +69,7 @@ class scale_by_rss(Transform):
 
 @value
 class adagrad(Composed):
-    """Adagrad: `scale_by_rss`, then a step of −η.
+    """Adagrad: steps that shrink with the root of the sum of all squared gradients.
 
         θ ← θ − η·g / √(G + ε)
 

@@ -91,7 +91,7 @@ class scale_by_adam(Transform):
 
 @value
 class adam(Composed):
-    """Adam: `scale_by_adam`, then a step of −η.
+    """Adam: steps scaled by bias-corrected running moments of the gradient.
 
         θ ← θ − η·m̂ / (√(v̂ + ε̄) + ε)
 

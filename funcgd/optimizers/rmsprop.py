@@ -150,7 +150,7 @@ class scale_by_stddev(_Averaged):
 
 @value
 class rmsprop(Composed):
-    """RMSProp: plain, centred, and with momentum.
+    """RMSProp: steps scaled by a running root mean square of the gradient; plain, centred, and with momentum.
 
         θ ← θ − η·g / √(v + ε)
 

@@ -1,0 +1,276 @@
+"""What works together with other libraries: one test for each row of docs/interop.md."""
+
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import funcgd as fg
+
+optax = pytest.importorskip("optax")
+eqx = pytest.importorskip("equinox")
+flax = pytest.importorskip("flax")
+linen = pytest.importorskip("flax.linen")
+nnx = pytest.importorskip("flax.nnx")
+numpyro = pytest.importorskip("numpyro")
+train_state = pytest.importorskip("flax.training.train_state")
+
+X = jnp.linspace(-1.0, 1.0, 32)[:, None]
+Y = 3 * X - 1
+PARAMS = {"w": jnp.array([1.0, -2.0]), "b": jnp.zeros(())}
+GRADS = [jax.tree.map(lambda p, i=i: jnp.sin(p + i), PARAMS) for i in range(5)]
+
+
+def run(tx, steps=5, apply=fg.apply_updates, **extra):
+    params, state = PARAMS, tx.init(PARAMS)
+    for grads in GRADS[:steps]:
+        updates, state = tx.update(grads, state, params, **extra)
+        params = apply(params, updates)
+    return params
+
+
+def same(a, b):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=2e-5, atol=1e-6), a, b)
+
+
+def test_optax_functions_take_our_updates():
+    same(run(fg.adamw(0.1), apply=optax.apply_updates), run(fg.adamw(0.1)))
+
+
+def test_optax_chain_takes_our_transforms():
+    ours = optax.chain(fg.clip_by_global_norm(0.5), optax.scale_by_adam(), fg.scale_by_learning_rate(0.1))
+    same(run(ours), run(optax.chain(optax.clip_by_global_norm(0.5), optax.adam(0.1))))
+
+
+def test_our_chain_takes_optax_transforms():
+    mixed = fg.chain(optax.clip_by_global_norm(0.5), fg.adam(0.1))
+    same(run(mixed), run(fg.chain(fg.clip_by_global_norm(0.5), fg.adam(0.1))))
+    assert mixed == fg.chain(mixed.transforms[0], fg.adam(0.1))
+
+
+def test_our_chain_passes_extras_to_optax_transforms():
+    plateau = optax.contrib.reduce_on_plateau(factor=0.5, patience=1)
+    assert float(run(fg.chain(fg.sgd(0.1), plateau), value=jnp.float32(1.0))["b"]) != 0
+
+
+def test_optax_chain_drops_extras_for_us():
+    """A limit: `optax.chain` calls transforms that are not its own without extras; one that needs them says so."""
+
+    @fg.value
+    class needs_value(fg.Transform):
+        def init(self, params):
+            return fg.EmptyState()
+
+        def update(self, grads, state, params=None, *, value, **extra):
+            return grads, state
+
+        @property
+        def needs(self):
+            return frozenset({"value"})
+
+    chained = optax.chain(needs_value(), optax.sgd(0.1))
+    with pytest.raises(ValueError, match=r"needs `value`.*fg\.chain"):
+        chained.update(PARAMS, chained.init(PARAMS), PARAMS, value=jnp.float32(1.0))
+    run(fg.chain(needs_value(), optax.sgd(0.1)), value=jnp.float32(1.0))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda tx: optax.masked(tx, {"w": True, "b": False}),
+        lambda tx: optax.multi_transform({"one": tx, "other": optax.set_to_zero()}, {"w": "one", "b": "other"}),
+        lambda tx: optax.MultiSteps(tx, every_k_schedule=2),
+        lambda tx: optax.apply_if_finite(tx, 2),
+        lambda tx: optax.flatten(tx),
+    ],
+    ids=["masked", "multi_transform", "MultiSteps", "apply_if_finite", "flatten"],
+)
+def test_optax_wrappers_take_our_optimizers(wrap):
+    same(run(wrap(fg.adam(0.1)), 4), run(wrap(optax.adam(0.1)), 4))
+
+
+def test_optax_schedules_drive_our_optimizers():
+    same(run(fg.sgd(optax.linear_schedule(0.1, 0.0, 5))), run(fg.sgd(fg.linear_schedule(0.1, 0.0, 5))))
+
+
+def test_our_schedules_drive_optax_optimizers():
+    same(run(optax.sgd(fg.linear_schedule(0.1, 0.0, 5))), run(fg.sgd(fg.linear_schedule(0.1, 0.0, 5))))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (fg.sgd(0.1), optax.sgd(0.1)),
+        (fg.sgd(0.1, momentum=0.9, nesterov=True), optax.sgd(0.1, momentum=0.9, nesterov=True)),
+        (fg.adagrad(0.1), optax.adagrad(0.1)),
+        (fg.rmsprop(0.1, momentum=0.5), optax.rmsprop(0.1, momentum=0.5)),
+        (fg.rmsprop(0.1, centered=True, eps=1e-3), optax.rmsprop(0.1, centered=True, eps=1e-3)),
+        (fg.rmsprop(0.1, bias_correction=True, eps_in_sqrt=False), optax.rmsprop(0.1, bias_correction=True, eps_in_sqrt=False)),
+        (fg.adam(0.1), optax.adam(0.1)),
+        (fg.adam(0.1, nesterov=True), optax.adam(0.1, nesterov=True)),
+        (fg.adamw(0.1, weight_decay=0.1, mask={"w": True, "b": False}), optax.adamw(0.1, weight_decay=0.1, mask={"w": True, "b": False})),
+        (fg.chain(fg.clip(0.3), fg.sgd(0.1)), optax.chain(optax.clip(0.3), optax.sgd(0.1))),
+    ],
+    ids=lambda tx: repr(tx)[:40] if isinstance(tx, fg.Transform) else "",
+)
+def test_same_names_same_numbers(ours, theirs):
+    same(run(ours), run(theirs))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (fg.piecewise_constant_schedule(1.0, {3: 0.5, 6: 0.1}), optax.piecewise_constant_schedule(1.0, {3: 0.5, 6: 0.1})),
+        (fg.exponential_decay(1.0, 4, 0.5, 2, True), optax.exponential_decay(1.0, 4, 0.5, 2, True)),
+        (fg.exponential_decay(1.0, 4, 0.5, end_value=0.3), optax.exponential_decay(1.0, 4, 0.5, end_value=0.3)),
+        (fg.polynomial_schedule(1.0, 0.1, 2.0, 7, 2), optax.polynomial_schedule(1.0, 0.1, 2.0, 7, 2)),
+        (fg.cosine_decay_schedule(1.0, 9, 0.1, 1.5), optax.cosine_decay_schedule(1.0, 9, 0.1, 1.5)),
+        (fg.warmup_constant_schedule(0.0, 1.0, 4), optax.warmup_constant_schedule(0.0, 1.0, 4)),
+        (fg.warmup_cosine_decay_schedule(0.0, 1.0, 4, 11, 0.1), optax.warmup_cosine_decay_schedule(0.0, 1.0, 4, 11, 0.1)),
+        (
+            fg.join_schedules([fg.constant_schedule(1.0), fg.linear_schedule(1.0, 0.0, 5)], [4]),
+            optax.join_schedules([optax.constant_schedule(1.0), optax.linear_schedule(1.0, 0.0, 5)], [4]),
+        ),
+    ],
+    ids=lambda s: type(s).__name__,
+)
+def test_same_schedules_same_numbers(ours, theirs):
+    steps = range(14)
+    np.testing.assert_allclose([ours(t) for t in steps], [theirs(t) for t in steps], rtol=1e-5, atol=1e-7)
+
+
+def test_same_losses_same_numbers():
+    logits, labels = jnp.array([[1.0, -2.0, 0.5], [3.0, 0.0, -1.0]]), jnp.array([2, 0])
+    one_hot = jax.nn.one_hot(labels, 3)
+    np.testing.assert_allclose(fg.squared_error(logits, one_hot), optax.squared_error(logits, one_hot), rtol=1e-6)
+    np.testing.assert_allclose(fg.l2_loss(logits, one_hot), optax.l2_loss(logits, one_hot), rtol=1e-6)
+    for name in ("softmax_cross_entropy", "sigmoid_binary_cross_entropy"):
+        np.testing.assert_allclose(getattr(fg, name)(logits, one_hot), getattr(optax, name)(logits, one_hot), rtol=1e-5)
+    name = "softmax_cross_entropy_with_integer_labels"
+    np.testing.assert_allclose(getattr(fg, name)(logits, labels), getattr(optax, name)(logits, labels), rtol=1e-5)
+
+
+def test_our_loops_take_optax_optimizers():
+    def loss(params, batch):
+        return jnp.mean((batch["x"] @ params["w"] + params["b"] - batch["y"]) ** 2)
+
+    data, start = {"x": X, "y": Y}, {"w": jnp.zeros((1, 1)), "b": jnp.zeros(1)}
+    options = {"batch_size": 8, "epochs": 5, "key": jax.random.key(0), "progress": False}
+    same(fg.fit(loss, start, optax.adam(0.1), data, **options).params, fg.fit(loss, start, fg.adam(0.1), data, **options).params)
+    found = fg.minimize(lambda x: (x - 3) ** 2, 0.0, optax.sgd(0.5), max_steps=1)
+    assert float(found.params) == 3
+
+
+def fits(predict):
+    return float(jnp.mean((predict(X) - Y) ** 2)) < 1e-3
+
+
+def test_flax_train_state():
+    model = linen.Dense(1)
+    params = model.init(jax.random.key(0), X)
+    state = train_state.TrainState.create(apply_fn=model.apply, params=params, tx=fg.adam(0.1))
+
+    @jax.jit
+    def step(state):
+        grads = jax.grad(lambda p: jnp.mean((state.apply_fn(p, X) - Y) ** 2))(state.params)
+        return state.apply_gradients(grads=grads)
+
+    for _ in range(200):
+        state = step(state)
+    assert fits(lambda x: model.apply(state.params, x))
+
+
+def test_flax_linen_module_in_fit():
+    model = linen.Dense(1)
+
+    def loss(params, batch):
+        return jnp.mean((model.apply(params, batch["x"]) - batch["y"]) ** 2)
+
+    run = fg.fit(
+        loss, model.init(jax.random.key(0), X), fg.adam(0.1), {"x": X, "y": Y}, batch_size=None, epochs=200, key=jax.random.key(0), progress=False
+    )
+    assert fits(lambda x: model.apply(run.params, x))
+
+
+def test_nnx_optimizer():
+    model = nnx.Linear(1, 1, rngs=nnx.Rngs(0))
+    optimizer = nnx.Optimizer(model, fg.adam(0.1), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model, optimizer):
+        grads = nnx.grad(lambda m: jnp.mean((m(X) - Y) ** 2))(model)
+        optimizer.update(model, grads)
+
+    for _ in range(200):
+        step(model, optimizer)
+    assert fits(model)
+
+
+def test_nnx_module_in_fit():
+    graph, params = nnx.split(nnx.Linear(1, 1, rngs=nnx.Rngs(0)))
+
+    def loss(params, batch):
+        return jnp.mean((nnx.merge(graph, params)(batch["x"]) - batch["y"]) ** 2)
+
+    run = fg.fit(loss, params, fg.adam(0.1), {"x": X, "y": Y}, batch_size=None, epochs=200, key=jax.random.key(0), progress=False)
+    assert fits(nnx.merge(graph, run.params))
+
+
+def equinox_step(traces):
+    @eqx.filter_jit
+    def step(model, tx, state):
+        traces.append(1)
+        grads = eqx.filter_grad(lambda m: jnp.mean((jax.vmap(m)(X) - Y) ** 2))(model)
+        updates, state = tx.update(grads, state, eqx.filter(model, eqx.is_inexact_array))
+        return eqx.apply_updates(model, updates), state
+
+    return step
+
+
+def test_equinox_loop():
+    model, tx = eqx.nn.Linear(1, 1, key=jax.random.key(0)), fg.adam(0.1)
+    state, step = tx.init(eqx.filter(model, eqx.is_inexact_array)), equinox_step([])
+    for _ in range(200):
+        model, state = step(model, tx, state)
+    assert fits(jax.vmap(model))
+
+
+def test_equinox_traces_numbers_that_are_arrays():
+    """Under `filter_jit` Python numbers are static; `fg.as_arrays` makes them data."""
+    model, traces = eqx.nn.Linear(1, 1, key=jax.random.key(0)), []
+    step = equinox_step(traces)
+    for rate in (0.1, 0.2, 0.3):
+        tx = fg.as_arrays(fg.adam(rate))
+        step(model, tx, tx.init(eqx.filter(model, eqx.is_inexact_array)))
+    assert len(traces) == 1
+
+
+def test_equinox_module_in_fit():
+    model = eqx.nn.MLP(1, 1, 8, 1, key=jax.random.key(0))  # its activation is a leaf that is no array
+
+    def loss(model, batch):
+        return jnp.mean((jax.vmap(model)(batch["x"]) - batch["y"]) ** 2)
+
+    run = fg.fit(loss, model, fg.adam(0.03), {"x": X, "y": Y}, batch_size=8, epochs=150, key=jax.random.key(0), progress=False)
+    assert isinstance(run.params, eqx.nn.MLP)
+    assert fits(jax.vmap(run.params))
+
+
+def test_numpyro_takes_our_optimizers_by_its_adapter():
+    from numpyro import optim
+
+    adapted = optim.optax_to_numpyro(fg.adam(0.1))
+    state = adapted.init(PARAMS)
+    for grads in GRADS:
+        state = adapted.update(grads, state, value=jnp.float32(0))
+    same(adapted.get_params(state), run(fg.adam(0.1)))
+
+
+def test_every_row_of_the_table_has_its_test():
+    page = (Path(__file__).parents[2] / "docs" / "interop.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", page))
+    here = {name for name in globals() if name.startswith("test_")} - {"test_every_row_of_the_table_has_its_test"}
+    assert named == here
