@@ -31,7 +31,7 @@ def plus_one():
 class record(fg.Transform):
     """Passes gradients on, and keeps what it was called with."""
 
-    calls: object = fg.static(None)
+    calls: object = fg.static(default=None)
 
     def init(self, params):
         return ()
@@ -48,8 +48,8 @@ class Calls(list):
 
 @fg.value
 class recipe(fg.Composed):
-    learning_rate: Any = fg.number(within="[0, inf)")
-    momentum: Any = fg.number(None, "[0, 1)")
+    learning_rate: Any = fg.number("[0, inf)")
+    momentum: Any = fg.number("[0, 1)", default=None)
 
     def compose(self):
         parts = [fg.scale_by_learning_rate(self.learning_rate)]

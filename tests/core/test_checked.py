@@ -23,8 +23,8 @@ class DoubleState(NamedTuple):
 class double(fg.Transform):
     """A transform with a state like the parameters, that counts its calls."""
 
-    factor: float = fg.number(2.0, "[0, inf)")
-    calls: object = fg.static(None)
+    factor: float = fg.number("[0, inf)", default=2.0)
+    calls: object = fg.static(default=None)
 
     def init(self, params):
         if self.calls is not None:
@@ -41,8 +41,8 @@ class double(fg.Transform):
 class wrapped(fg.Composed):
     """A named optimizer that consists of a chain in a chain."""
 
-    factor: float = fg.number(2.0)
-    decay: float | None = fg.number(None)
+    factor: float = fg.number(default=2.0)
+    decay: float | None = fg.number(default=None)
 
     def compose(self):
         decay = fg.identity() if self.decay is None else fg.add_decayed_weights(self.decay)

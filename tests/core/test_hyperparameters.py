@@ -70,9 +70,9 @@ def test_named_chains_stand_under_their_names():
 def test_named_optimizers_speak_of_their_own_fields():
     @fg.value
     class clipped(fg.Composed):
-        learning_rate: object = fg.number(within="[0, inf)")
-        max_norm: object = fg.number(1.0, "[0, inf)")
-        momentum: object = fg.number(None, "[0, 1)")
+        learning_rate: object = fg.number("[0, inf)")
+        max_norm: object = fg.number("[0, inf)", default=1.0)
+        momentum: object = fg.number("[0, 1)", default=None)
 
         def compose(self):
             return fg.chain(
@@ -88,7 +88,7 @@ def test_a_transform_inside_another_stands_under_its_field():
     @fg.value
     class twice(fg.Transform):
         inner: fg.Transform
-        factor: float = fg.number(2.0)
+        factor: float = fg.number(default=2.0)
 
         def init(self, params):
             return {"inner_state": self.inner.init(params)}

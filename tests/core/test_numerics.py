@@ -244,6 +244,14 @@ def test_ema_with_a_decay_next_to_one():
     np.testing.assert_allclose(traced, 3 * (1 - float(decay)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("decay", [0.999, 1 - 1e-6])
+def test_ema_shrinks_by_the_decay_and_not_by_its_rounding(decay):
+    """float32 rounds these decays by 1.3e-8. Over many averages rounding of the result cancels; that bias does not."""
+    averages = np.random.default_rng(0).uniform(1, 2, 2**14).astype(np.float32)
+    shrunk = np.asarray(numerics.ema(jnp.asarray(averages), jnp.zeros(()), decay), np.float64)
+    assert abs(np.mean(shrunk / averages) - decay) < 3e-9
+
+
 DECAYS = [0.0, 1e-3, 0.3, 0.5, 0.9, 0.999, 1 - 1e-6, 1 - 1e-7]
 COUNTS = [1, 2, 10, 10**4, 10**6, 2**24 + 1, 2**31 - 1]
 

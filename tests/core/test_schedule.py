@@ -23,10 +23,10 @@ class ramp:
 
 @fg.value
 class knobs:
-    rate: object = fg.number(0.1)
-    decay: object = fg.number(None)
-    fixed: object = fg.number(2.0, schedule=False)
-    places: object = fg.vector(())
+    rate: object = fg.number(default=0.1)
+    decay: object = fg.number(default=None)
+    fixed: object = fg.number(default=2.0, schedule=False)
+    places: object = fg.vector(default=())
     inner: object = None
 
 

@@ -13,7 +13,7 @@ import funcgd as fg
 @fg.value
 class ramp:
     slope: float = fg.number()
-    places: object = fg.vector((0, 1))
+    places: object = fg.vector(default=(0, 1))
 
     def __call__(self, step):
         return self.slope * jnp.asarray(step, jnp.float32)
@@ -21,9 +21,9 @@ class ramp:
 
 @fg.value
 class knobs(fg.Transform):
-    rate: object = fg.number(0.1, "[0, inf)")
-    decay: object = fg.number(None, "[0, 1)")
-    power: int = fg.static(1)
+    rate: object = fg.number("[0, inf)", default=0.1)
+    decay: object = fg.number("[0, 1)", default=None)
+    power: int = fg.static(default=1)
     inner: object = None
 
     def init(self, params):
@@ -88,7 +88,7 @@ def test_gradient_for_each_member():
             "`names` is ('a',) in one and ('b',) in another",
         ),
         (knobs(ramp(1, [1])), knobs(ramp(1, [1, 2])), "`rate.places` is an array of shape (1,)"),
-        (fg.clip(1.0), fg.scale(1.0), "clip(max_delta=1.0) and scale(step_size=1.0) differ"),
+        (fg.clip(1.0), fg.scale(1.0), "the whole is clip(max_delta=1.0) in one and scale(step_size=1.0) in another"),
         (knobs(abs), knobs(len), "`rate` is <built-in function abs> in one and <built-in function len> in another"),
     ],
 )

@@ -19,7 +19,7 @@ class Point(NamedTuple):
 @fg.value
 class line:
     slope: object
-    kind: str = fg.static("solid")
+    kind: str = fg.static(default="solid")
 
 
 A, B = np.ones(2, np.float32), np.ones((2, 3), np.float32)

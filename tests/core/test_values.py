@@ -17,10 +17,10 @@ import funcgd as fg
 
 @fg.value
 class shrink:
-    factor: float = fg.number(0.5, "(0, 1]")
-    offset: float = fg.number(0.0)
-    limit: float | None = fg.number(None, "[0, inf)")
-    power: int = fg.static(2)
+    factor: float = fg.number("(0, 1]", default=0.5)
+    offset: float = fg.number(default=0.0)
+    limit: float | None = fg.number("[0, inf)", default=None)
+    power: int = fg.static(default=2)
 
 
 @fg.value
@@ -36,8 +36,8 @@ class steps:
 
 @fg.value
 class fixed:
-    rate: float = fg.number(1.0, schedule=False)
-    kind: str = fg.static("mean", one_of=("mean", "sum"))
+    rate: float = fg.number(default=1.0, schedule=False)
+    kind: str = fg.static(default="mean", one_of=("mean", "sum"))
 
 
 @fg.value
@@ -516,8 +516,8 @@ def test_static_fields():
 def test_static_convert_runs_once_and_its_errors_name_the_field():
     @fg.value
     class grouped:
-        names: tuple = fg.static((), convert=tuple)
-        count: int = fg.static(0, convert=int)
+        names: tuple = fg.static(default=(), convert=tuple)
+        count: int = fg.static(default=0, convert=int)
 
     assert grouped(["a", "b"]).names == ("a", "b")
     assert grouped(["a"]) == grouped(("a",))

@@ -115,7 +115,7 @@ def test_the_name_of_the_dtype_is_code():
 def test_refuses():
     with pytest.raises(ValueError, match=r"^trace: `decay` must be in \[0, 1\), got 1\.0\.$"):
         fg.trace(1)
-    with pytest.raises(TypeError, match=r"^trace: `accumulator_dtype`: expected a floating dtype, got int32\.$"):
+    with pytest.raises(TypeError, match=r"^trace: `accumulator_dtype`: expected a floating dtype, got .*int32"):
         fg.trace(0.9, accumulator_dtype=jnp.int32)
     with pytest.raises(TypeError, match=r"^trace: `accumulator_dtype`: "):
         fg.trace(0.9, accumulator_dtype="nothing")
