@@ -37,8 +37,9 @@ def accuracy(params, data):
     return (model.apply(params, data["x"]).argmax(-1) == data["y"]).mean()
 
 
-def run(tx, batch_size, epochs, training, validation, test, keys, bar):
+def run(tx, batch_size, epochs, parts, keys, bar):
     """Train one network on each split; returns curves of shape (splits, epochs) and final test accuracies."""
+    training, validation, test = parts
 
     def start(key):
         return fg.TrainState.create(model.init(key), tx, key=key)
@@ -72,7 +73,7 @@ def main(figure: Path = Path("digits.png")) -> dict[str, float]:
     with tqdm(total=len(RUNS), bar_format="{desc:>18} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}") as bar:
         for name, (tx, batch_size, epochs) in RUNS.items():
             bar.set_description(name)
-            losses, accuracies, test, seconds = run(tx, batch_size, epochs, *parts, keys, bar)
+            losses, accuracies, test, seconds = run(tx, batch_size, epochs, parts, keys, bar)
             steps = epochs * SIZES[0] // batch_size
             means[name] = float(test.mean())
             rows.append((name, steps, seconds, losses[:, -1].mean(), accuracies[:, -1], test))
@@ -86,7 +87,7 @@ def main(figure: Path = Path("digits.png")) -> dict[str, float]:
     for name, steps, seconds, last, validation, test in rows:
         spread = [f"{x.mean():.4f} ± {x.std():.4f}" for x in (validation, test)]
         print(f"{name:<18}{steps:>7}{seconds:>9.1f}{last:>15.5f}{spread[0]:>18}{spread[1]:>18}")
-    print(f"mean ± standard deviation over {SPLITS} splits, trained together; seconds without compilation, for all of them")
+    print(f"mean ± standard deviation over {SPLITS} splits, trained together; seconds are for all, without compilation")
 
     left.set(xlabel="epoch", ylabel="training loss", xscale="log", yscale="log", title="Training loss")
     right.set(xlabel="epoch", ylabel="validation accuracy", xscale="log", ylim=(0.8, 1), title="Validation accuracy")

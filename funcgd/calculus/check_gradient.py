@@ -1,6 +1,5 @@
 """Check a gradient against difference quotients."""
 
-import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from funcgd.core.fields import as_count, describe, is_traced
+from funcgd.core.numerics import float64_mode
 from funcgd.core.types import Params
-from funcgd.core.validate import check_leaves
-from funcgd.core.values import describe, is_traced
-from funcgd.models.model import as_count, check_key
+from funcgd.core.validate import check_key, check_leaves
 
 # order: (k, weight) of the central quotient Σ weight·(f(x + kh) − f(x − kh)) / h
 _QUOTIENTS = {2: ((1, 1 / 2),), 4: ((1, 2 / 3), (2, -1 / 12))}
@@ -162,14 +161,6 @@ def _evaluate(
         value, gradient, values = jax.device_get(jax.jit(run)(x, index, length, multiples))
     values = values.reshape(-1, 2 * count)[: checked.size].T
     return float(value), np.asarray(gradient, np.float64), values[:count], values[count:]
-
-
-def float64_mode() -> contextlib.AbstractContextManager:
-    """The context in which JAX keeps float64, under the name that the installed JAX has for it."""
-    enable: Any = getattr(jax, "enable_x64", None)
-    if enable is None:  # before jax 0.8
-        from jax.experimental import enable_x64 as enable  # pyright: ignore[reportAttributeAccessIssue]
-    return enable(True)
 
 
 def _choose(n: int, entries: int | None, key: jax.Array | None) -> np.ndarray:

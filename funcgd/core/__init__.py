@@ -2,6 +2,7 @@
 
 from funcgd.core import tree
 from funcgd.core.chain import Chain, chain, named_chain
+from funcgd.core.fields import number, static, vector
 from funcgd.core.hyperparameters import hyperparameters
 from funcgd.core.lift import lift
 from funcgd.core.schedule import resolve
@@ -18,7 +19,7 @@ from funcgd.core.transform import (
     stateless,
 )
 from funcgd.core.types import Batch, OptState, Params, Scalar, ScalarOrSchedule, Schedule, Updates
-from funcgd.core.values import number, static, value, vector
+from funcgd.core.values import value
 
 __all__ = [
     "Batch",

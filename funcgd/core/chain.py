@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from funcgd.core.fields import static
 from funcgd.core.transform import OptState, Params, Transform, Updates, as_transform
-from funcgd.core.values import code, static, value
+from funcgd.core.values import code, value
 
 
 @value
@@ -16,7 +17,7 @@ class Chain(Transform):
     """
 
     transforms: tuple[Transform, ...]
-    names: tuple[str, ...] | None = static(None)
+    names: tuple[str, ...] | None = static(default=None)
 
     title = "chain"
 
@@ -57,8 +58,8 @@ class Chain(Transform):
 def chain(*transforms: Any) -> Chain:
     """Apply `transforms` in the given order; each receives what the one before it returned.
 
-    Extras reach every part that takes them. Transforms of other libraries (anything with `init` and `update`) are welcome
-    and held statically.
+    Extras reach every part that takes them. Transforms of other libraries (anything with `init` and `update`) are
+    welcome and held statically.
 
     Raises:
         TypeError: if a part is no transform.

@@ -75,7 +75,7 @@ _states: dict[Any, Any] = {}  # abstract states by structure and shapes, so that
 def _expected_state(self: Any, grads: Any) -> Any:
     leaves, structure = jax.tree.flatten(grads)
     avals = tuple((np.shape(g), jnp.result_type(g)) for g in leaves)
-    key = (jax.tree.structure(self), structure, avals, jax.config.jax_enable_x64)
+    key = (jax.tree.structure(self), structure, avals, jnp.result_type(float))  # the last one says whether x64 is on
     if key not in _states:
         if len(_states) >= 1000:
             _states.clear()

@@ -41,7 +41,9 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
     found = {name: resolve(x, step) for name, kind, x in fields if kind == "number" and x is not None}
     for name, kind, x in fields:
         if kind == "plain" and hasattr(x, "update"):
-            inner_states = tree.get_all_with_path(state, f"{name}_state") or tree.get_all_with_path(state, "inner_state")
+            inner_states = tree.get_all_with_path(state, f"{name}_state") or tree.get_all_with_path(
+                state, "inner_state"
+            )
             found[name] = hyperparameters(x, inner_states[0][1] if inner_states else state)
     return found
 

@@ -15,7 +15,8 @@ def lift(rule: Callable, numbers: SimpleNamespace, grads: Any, *slots: Any, read
     """Apply `rule(h, g, *s, *r)` to every leaf g of `grads` and the leaves beside it: s of the `slots`, r of `read`.
 
     Precision is settled here, once: g, s and r come in at least float32 (float64 if any of them is), h holds the
-    `numbers` in the same real precision. The update keeps that precision; each new slot is stored in the dtype of the old.
+    `numbers` in the same real precision. The update keeps that precision; each new slot is stored in the dtype of the
+    old.
 
     Args:
         rule: h, g, *s, *r → update without slots; (update, *new slots) with them.
@@ -46,6 +47,8 @@ def lift(rule: Callable, numbers: SimpleNamespace, grads: Any, *slots: Any, read
             out = rule(casts[dtype], numerics.widen(g, dtype), *(numerics.widen(x, dtype) for x in beside))
         if not slots:
             out = (out,)
-        rows.append((out[0], *(jnp.asarray(new, jnp.result_type(old)) for new, old in zip(out[1:], beside, strict=False))))
+        rows.append(
+            (out[0], *(jnp.asarray(new, jnp.result_type(old)) for new, old in zip(out[1:], beside, strict=False)))
+        )
     trees = tuple(structure.unflatten([row[i] for row in rows]) for i in range(1 + len(slots)))
     return trees if slots else trees[0]

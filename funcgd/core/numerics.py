@@ -3,6 +3,7 @@
 Everything here computes in at least float32, whatever the dtype of its input.
 """
 
+import contextlib
 import functools
 from typing import Any
 
@@ -34,7 +35,7 @@ def divide(x: jax.Array, y: Any) -> jax.Array:
 
 
 def sqrt(x: jax.Array) -> jax.Array:
-    """√x for x ≥ 0, with derivative 0 (in place of ∞) at 0, so that differentiating through an optimizer stays finite."""
+    """√x for x ≥ 0, with derivative 0 (in place of ∞) at 0: differentiating through an optimizer stays finite."""
     positive = x > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), jnp.where(x == 0, 0, jnp.nan))
 
@@ -96,3 +97,11 @@ def split_norm(leaves: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
     exponent = jnp.clip(exponent, -limit, limit)
     scale, inverse = jnp.ldexp(jnp.ones((), dtype), exponent), jnp.ldexp(jnp.ones((), dtype), -exponent)
     return scale, sqrt(sum((jnp.sum((part * inverse) ** 2) for part in parts), start=jnp.zeros((), dtype)))
+
+
+def float64_mode() -> contextlib.AbstractContextManager:
+    """The context in which JAX keeps float64, under the name that the installed JAX has for it."""
+    enable: Any = getattr(jax, "enable_x64", None)
+    if enable is None:  # before jax 0.8
+        from jax.experimental import enable_x64 as enable  # pyright: ignore[reportAttributeAccessIssue]
+    return enable(True)

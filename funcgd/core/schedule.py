@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from funcgd.core import numerics
-from funcgd.core.values import data_fields, is_traced
+from funcgd.core.fields import is_traced
+from funcgd.core.values import data_fields
 
 
 def resolve(hyperparameter: Any, count: Any) -> Any:
@@ -30,9 +31,11 @@ def resolve(hyperparameter: Any, count: Any) -> Any:
     """
     if not callable(hyperparameter):
         return hyperparameter
-    result = hyperparameter(jnp.asarray(count, jnp.int32))
+    result: Any = hyperparameter(jnp.asarray(count, jnp.int32))
     if np.shape(result):
-        raise ValueError(f"resolve: the schedule {hyperparameter!r} must return a scalar, got shape {np.shape(result)}.")
+        raise ValueError(
+            f"resolve: the schedule {hyperparameter!r} must return a scalar, got shape {np.shape(result)}."
+        )
     return numerics.widen(result)
 
 
@@ -74,14 +77,17 @@ def check_single(value: Any) -> None:
                 f"{type(value).__name__}: `{name}` has shape {np.shape(x)}, so this is a stack of values (fg.stack, "
                 f"fg.grid). Use it under jax.vmap, or take one member with fg.unstack."
             )
-        for part in x if type(x) is tuple else (x,):
+        parts: Any = x if isinstance(x, tuple) else (x,)
+        for part in parts:
             if dataclasses.is_dataclass(part):
                 check_single(part)
 
 
 def cast(numbers: SimpleNamespace, dtype: Any) -> SimpleNamespace:
     """The numbers in `dtype`. Python floats stay: JAX adapts them to what they meet."""
-    return SimpleNamespace(**{k: x if isinstance(x, float) or x is None else jnp.asarray(x, dtype) for k, x in vars(numbers).items()})
+    return SimpleNamespace(
+        **{k: x if isinstance(x, float) or x is None else jnp.asarray(x, dtype) for k, x in vars(numbers).items()}
+    )
 
 
 def is_concrete(*numbers: Any) -> bool:

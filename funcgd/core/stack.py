@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from funcgd.core.values import data_fields, describe, hold, is_traced, shortest
+from funcgd.core.fields import describe, is_traced, shortest
+from funcgd.core.values import data_fields, hold
 
 T = TypeVar("T")
 
@@ -93,11 +94,12 @@ def _difference(x: Any, y: Any, path: str = "") -> str:
             a, b = getattr(x, f.name), getattr(y, f.name)
             if _structure(a) != _structure(b) if f.name in data else a != b:
                 return _difference(a, b, f"{path}.{f.name}")
-    if type(x) is tuple and type(y) is tuple and len(x) == len(y):
+    if isinstance(x, tuple) and isinstance(y, tuple) and len(x) == len(y):
         for i, (a, b) in enumerate(zip(x, y, strict=True)):
             if _structure(a) != _structure(b):
                 return _difference(a, b, f"{path}[{i}]")
-    return f"`{path.lstrip('.')}` is {describe(x)} in one and {describe(y)} in another" if path else f"{x!r} and {y!r} differ"
+    where = f"`{path.lstrip('.')}`" if path else "the whole"
+    return f"{where} is {describe(x)} in one and {describe(y)} in another"
 
 
 def _structure(x: Any) -> Any:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from funcgd.core.fields import is_traced
 from funcgd.core.values import value
 
 
@@ -86,8 +87,8 @@ class Progress(NamedTuple):
 class StopRule:
     """The base of stopping rules; combine them with `|` (any) and `&` (all).
 
-    A rule is a value with `init() -> state` and `test(progress, state) -> (code, state)`, both pure; the code is that of
-    a `StopReason`, and 0 means go on.
+    A rule is a value with `init() -> state` and `test(progress, state) -> (code, state)`, both pure; the code is that
+    of a `StopReason`, and 0 means go on.
 
     >>> import funcgd as fg
     >>> fg.stop.gradient_norm(1e-3) | fg.stop.target_value(0.0)
@@ -164,4 +165,4 @@ def code_when(condition: jax.Array, reason: StopReason) -> jax.Array:
 
 def as_reason(code: Any) -> Any:
     """The `StopReason` of a concrete scalar code; traced or batched codes stay as they are."""
-    return code if isinstance(code, jax.core.Tracer) or np.ndim(code) else StopReason(int(code))
+    return code if is_traced(code) or np.ndim(code) else StopReason(int(code))

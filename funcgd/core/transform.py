@@ -9,9 +9,10 @@ import numpy as np
 
 from funcgd.core import numerics, validate
 from funcgd.core.checked import checked_init, checked_update
+from funcgd.core.fields import static
 from funcgd.core.signature import accepts
 from funcgd.core.types import OptState, Params, Updates
-from funcgd.core.values import static, value
+from funcgd.core.values import value
 
 
 class EmptyState(NamedTuple):
@@ -46,7 +47,7 @@ class Transform:
     >>> import funcgd as fg, jax, jax.numpy as jnp
     >>> @fg.value
     ... class halve(fg.Transform):
-    ...     factor: float = fg.number(0.5, "(0, 1)")
+    ...     factor: float = fg.number("(0, 1)", default=0.5)
     ...     def init(self, params):
     ...         return fg.EmptyState()
     ...     def update(self, grads, state, params=None, **extra):
@@ -64,7 +65,9 @@ class Transform:
         self, grads: Updates, state: OptState, params: Params | None = None, **extra: Any
     ) -> tuple[Updates, OptState]:
         """One update: the transformed gradients, and the next state."""
-        raise NotImplementedError(f"{type(self).__name__} must define `update(self, grads, state, params=None, **extra)`.")
+        raise NotImplementedError(
+            f"{type(self).__name__} must define `update(self, grads, state, params=None, **extra)`."
+        )
 
     @property
     def needs(self) -> frozenset[str]:
@@ -119,7 +122,7 @@ def _name(function: Callable) -> str:
 
 
 def as_transform(who: str, tx: Any) -> Transform:
-    """`tx` itself, or a value around the two functions of a foreign transform (a pair, or anything with init and update).
+    """`tx` itself, or a value around the functions of a foreign transform: a pair, or anything with init and update.
 
     Raises:
         TypeError: if it is neither.
@@ -141,8 +144,8 @@ class Composed(Transform):
     >>> import funcgd as fg
     >>> @fg.value
     ... class clipped_sgd(fg.Composed):
-    ...     learning_rate: float = fg.number(within="[0, inf)")
-    ...     max_norm: float = fg.number(1.0, "[0, inf)")
+    ...     learning_rate: float = fg.number("[0, inf)")
+    ...     max_norm: float = fg.number("[0, inf)", default=1.0)
     ...     def compose(self):
     ...         return fg.chain(fg.clip_by_global_norm(self.max_norm), fg.sgd(self.learning_rate))
     >>> clipped_sgd(0.1)
@@ -229,7 +232,11 @@ def apply_updates(params: Params, updates: Updates) -> Params:
     def add(p: Any, u: Any) -> Any:
         if u is None:
             return p
-        if np.shape(p) != np.shape(u) or not validate.is_inexact(p) or jnp.iscomplexobj(u) and not jnp.iscomplexobj(p):
+        if (
+            np.shape(p) != np.shape(u)
+            or not validate.is_inexact(p)
+            or (jnp.iscomplexobj(u) and not jnp.iscomplexobj(p))
+        ):
             raise _Mismatch
         dtype = numerics.wide_dtype(jnp.result_type(p), jnp.result_type(u))
         wide = numerics.widen(p, dtype)

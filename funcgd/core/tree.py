@@ -105,7 +105,7 @@ def vdot(x: Any, y: Any) -> jax.Array:
     return jax.tree.reduce(lambda a, b: a + b, terms, jnp.zeros((), dtype))
 
 
-def sum(x: Any) -> jax.Array:  # noqa: A001 - the ecosystem's name, in a namespace of its own
+def sum(x: Any) -> jax.Array:
     """The sum of all entries, in at least float32.
 
     >>> from funcgd import tree

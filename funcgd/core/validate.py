@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from funcgd.core.fields import describe
+
 
 def one_level(x: Any) -> list[tuple[Any, Any]]:
     """The children of the pytree node x as (key, child); empty for a leaf, None and empty containers."""
@@ -63,6 +65,42 @@ def check_structure(who: str, what: str, x: Any, source: str, expected: Any) -> 
         return
     path, wanted, got = _difference(x, expected, "")
     raise ValueError(f"{who}: `{what}{path}` must be {wanted}, {source}; got {got}.")
+
+
+def leading_axis(who: str, what: str, data: Any) -> int:
+    """The length of the leading axis that all arrays of `data` share.
+
+    Raises:
+        ValueError: if there is no array, one is a scalar, lengths differ, or they are 0.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(data)
+    if not leaves:
+        raise ValueError(f"{who}: `{what}` must hold at least one array, got {data!r}.")
+    lengths = {}
+    for path, leaf in leaves:
+        name = f"{what}{jax.tree_util.keystr(path)}"
+        if not np.ndim(leaf):
+            raise ValueError(f"{who}: `{name}` must have a leading axis over the examples, got a scalar.")
+        lengths[name] = np.shape(leaf)[0]
+    first, n = next(iter(lengths.items()))
+    for name, m in lengths.items():
+        if m != n:
+            raise ValueError(f"{who}: all leading axes must agree, but `{first}` has {n} and `{name}` has {m}.")
+    if n == 0:
+        raise ValueError(f"{who}: `{what}` is empty (leading axis 0).")
+    return n
+
+
+def check_key(who: str, key: Any) -> None:
+    """`key` must be one random key, of the new style or the old.
+
+    Raises:
+        TypeError: if it is something else, such as a bare seed.
+    """
+    dtype, shape = getattr(key, "dtype", None), np.shape(key)
+    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and shape == ()
+    if not (typed or (dtype == np.uint32 and len(shape) == 1)):
+        raise TypeError(f"{who}: `key` must be one random key, such as jax.random.key(0), got {describe(key)}.")
 
 
 def _difference(x: Any, expected: Any, path: str) -> tuple[str, str, str]:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from funcgd.core import numerics
+from funcgd.core.fields import describe
 from funcgd.core.schedule import is_concrete
-from funcgd.core.values import describe
 
 ROUNDING = 1e-3  # probabilities that were rounded to float16 or bfloat16 may leave [0, 1] by this much
 

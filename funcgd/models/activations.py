@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from funcgd.core.values import describe
+from funcgd.core.fields import describe
 
 Activation: TypeAlias = str | Callable[[jax.Array], jax.Array] | None
 

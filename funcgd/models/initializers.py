@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import jax
 
-from funcgd.core.values import describe
+from funcgd.core.fields import describe
 
 Initializer: TypeAlias = str | Callable[..., Any]
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from funcgd.core.values import describe
+from funcgd.core.fields import describe
 from funcgd.models.initializers import Initializer, resolve_initializer
 
 

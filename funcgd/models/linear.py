@@ -4,12 +4,13 @@ from typing import Any
 
 import jax
 
+from funcgd.core.fields import as_count, as_dtype, static
 from funcgd.core.types import Params
-from funcgd.core.validate import check_structure
-from funcgd.core.values import static, value
+from funcgd.core.validate import check_key, check_structure
+from funcgd.core.values import value
 from funcgd.models.initializers import Initializer, as_initializer
 from funcgd.models.layer import affine, as_features, init_layer, layer_shapes
-from funcgd.models.model import Model, as_count, as_dtype, check_key
+from funcgd.models.model import Model
 
 
 @value
@@ -47,9 +48,9 @@ class linear(Model):
 
     features_in: int = static(convert=as_count)
     features_out: int = static(convert=as_count)
-    bias: bool = static(True, one_of=(False, True))
-    initializer: Initializer = static("glorot_uniform", convert=as_initializer)
-    dtype: Any = static("float32", convert=as_dtype)
+    bias: bool = static(default=True, one_of=(False, True))
+    initializer: Initializer = static(default="glorot_uniform", convert=as_initializer)
+    dtype: Any = static(default="float32", convert=as_dtype)
 
     def init(self, key: jax.Array) -> Params:
         check_key("linear", key)

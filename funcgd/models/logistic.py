@@ -4,12 +4,13 @@ from typing import Any
 
 import jax
 
+from funcgd.core.fields import as_count, as_dtype, static
 from funcgd.core.types import Params
-from funcgd.core.validate import check_structure
-from funcgd.core.values import static, value
+from funcgd.core.validate import check_key, check_structure
+from funcgd.core.values import value
 from funcgd.models.initializers import Initializer, as_initializer
 from funcgd.models.layer import affine, as_features, init_layer, layer_shapes
-from funcgd.models.model import Model, as_count, as_dtype, check_key
+from funcgd.models.model import Model
 
 
 def _as_classes(n: Any) -> int:
@@ -50,10 +51,10 @@ class logistic(Model):
     """
 
     features_in: int = static(convert=as_count)
-    classes: int = static(2, convert=_as_classes)
-    bias: bool = static(True, one_of=(False, True))
-    initializer: Initializer = static("zeros", convert=as_initializer)
-    dtype: Any = static("float32", convert=as_dtype)
+    classes: int = static(default=2, convert=_as_classes)
+    bias: bool = static(default=True, one_of=(False, True))
+    initializer: Initializer = static(default="zeros", convert=as_initializer)
+    dtype: Any = static(default="float32", convert=as_dtype)
 
     @property
     def _outputs(self) -> int:

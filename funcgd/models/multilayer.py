@@ -1,17 +1,19 @@
 """Multilayer perceptron: layers g(x; W, b) = a(Wx + b), one after the other."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import jax
 
+from funcgd.core.fields import as_count, as_dtype, static
 from funcgd.core.types import Params
-from funcgd.core.validate import check_structure
-from funcgd.core.values import static, value
+from funcgd.core.validate import check_key, check_structure
+from funcgd.core.values import value
 from funcgd.models.activations import as_activations, resolve_activation
 from funcgd.models.initializers import Initializer, as_initializer
 from funcgd.models.layer import affine, as_features, init_layer, layer_shapes
-from funcgd.models.model import Model, as_count, as_dtype, check_key
+from funcgd.models.model import Model
 
 
 def _as_widths(widths: Any) -> tuple[int, ...]:
@@ -56,11 +58,11 @@ class multilayer_perceptron(Model):
     multilayer_perceptron(widths=(2, 3, 1), activations=('identity', 'sigmoid'))
     """
 
-    widths: tuple[int, ...] = static(convert=_as_widths)
-    activations: Any = static("relu", convert=as_activations)
-    bias: bool = static(True, one_of=(False, True))
-    initializer: Initializer = static("glorot_uniform", convert=as_initializer)
-    dtype: Any = static("float32", convert=as_dtype)
+    widths: Sequence[int] = static(convert=_as_widths)
+    activations: Any = static(default="relu", convert=as_activations)
+    bias: bool = static(default=True, one_of=(False, True))
+    initializer: Initializer = static(default="glorot_uniform", convert=as_initializer)
+    dtype: Any = static(default="float32", convert=as_dtype)
 
     def __post_init__(self) -> None:
         layers = len(self.widths) - 1

@@ -6,11 +6,12 @@ import jax
 
 from funcgd.core import numerics
 from funcgd.core.chain import chain
+from funcgd.core.fields import number
 from funcgd.core.lift import lift
 from funcgd.core.schedule import at, init_count, next_count
 from funcgd.core.transform import Composed, Params, Transform, Updates
 from funcgd.core.types import ScalarOrSchedule
-from funcgd.core.values import number, value
+from funcgd.core.values import value
 from funcgd.transforms.scale import scale_by_learning_rate
 from funcgd.transforms.slots import second_moment
 
@@ -50,8 +51,8 @@ class scale_by_rss(Transform):
     -1.0
     """
 
-    initial_accumulator_value: ScalarOrSchedule = number(0.1, "[0, inf)", schedule=False)
-    eps: ScalarOrSchedule = number(1e-7, "[0, inf)")
+    initial_accumulator_value: ScalarOrSchedule = number("[0, inf)", default=0.1, schedule=False)
+    eps: ScalarOrSchedule = number("[0, inf)", default=1e-7)
 
     def init(self, params: Params) -> ScaleByRssState:
         return ScaleByRssState(second_moment(params, self.initial_accumulator_value), init_count(self))
@@ -86,11 +87,9 @@ class adagrad(Composed):
     adagrad(learning_rate=0.1, initial_accumulator_value=0.1, eps=1e-07)
     """
 
-    learning_rate: ScalarOrSchedule = number(within="[0, inf)")
-    initial_accumulator_value: ScalarOrSchedule = number(0.1, "[0, inf)", schedule=False)
-    eps: ScalarOrSchedule = number(1e-7, "[0, inf)")
+    learning_rate: ScalarOrSchedule = number("[0, inf)")
+    initial_accumulator_value: ScalarOrSchedule = number("[0, inf)", default=0.1, schedule=False)
+    eps: ScalarOrSchedule = number("[0, inf)", default=1e-7)
 
     def compose(self) -> Transform:
-        return chain(
-            scale_by_rss(self.initial_accumulator_value, self.eps), scale_by_learning_rate(self.learning_rate)
-        )
+        return chain(scale_by_rss(self.initial_accumulator_value, self.eps), scale_by_learning_rate(self.learning_rate))

@@ -7,13 +7,14 @@ import jax.numpy as jnp
 
 from funcgd.core import numerics
 from funcgd.core.chain import chain
+from funcgd.core.fields import as_optional_dtype, number, static
 from funcgd.core.lift import lift
 from funcgd.core.schedule import at
 from funcgd.core.transform import Composed, Params, Transform, Updates
 from funcgd.core.types import ScalarOrSchedule
-from funcgd.core.values import number, static, value
+from funcgd.core.values import value
 from funcgd.transforms.scale import scale_by_learning_rate
-from funcgd.transforms.slots import as_dtype, moment, second_moment
+from funcgd.transforms.slots import moment, second_moment
 from funcgd.transforms.weight_decay import Mask, add_decayed_weights, as_mask
 
 
@@ -52,8 +53,8 @@ class scale_by_adam(Transform):
 
     A scheduled β enters the bias correction with its present value.
 
-    References: Kingma, Ba, Adam: a method for stochastic optimization, ICLR 2015; Dozat, Incorporating Nesterov momentum
-    into Adam, ICLR workshop 2016.
+    References: Kingma, Ba, Adam: a method for stochastic optimization, ICLR 2015; Dozat, Incorporating Nesterov
+    momentum into Adam, ICLR workshop 2016.
 
     >>> import funcgd as fg
     >>> tx = fg.scale_by_adam()
@@ -61,12 +62,12 @@ class scale_by_adam(Transform):
     -1.0
     """
 
-    b1: ScalarOrSchedule = number(0.9, "[0, 1)")
-    b2: ScalarOrSchedule = number(0.999, "[0, 1)")
-    eps: ScalarOrSchedule = number(1e-8, "[0, inf)")
-    eps_root: ScalarOrSchedule = number(0.0, "[0, inf)")
-    mu_dtype: Any = static(None, convert=as_dtype)
-    nesterov: bool = static(False)
+    b1: ScalarOrSchedule = number("[0, 1)", default=0.9)
+    b2: ScalarOrSchedule = number("[0, 1)", default=0.999)
+    eps: ScalarOrSchedule = number("[0, inf)", default=1e-8)
+    eps_root: ScalarOrSchedule = number("[0, inf)", default=0.0)
+    mu_dtype: Any = static(default=None, convert=as_optional_dtype)
+    nesterov: bool = static(default=False)
 
     def init(self, params: Params) -> ScaleByAdamState:
         return ScaleByAdamState(jnp.zeros((), jnp.int32), moment(params, self.mu_dtype), second_moment(params))
@@ -106,13 +107,13 @@ class adam(Composed):
     adam(learning_rate=0.001, b1=0.9, b2=0.999, eps=1e-08, eps_root=0.0)
     """
 
-    learning_rate: ScalarOrSchedule = number(within="[0, inf)")
-    b1: ScalarOrSchedule = number(0.9, "[0, 1)")
-    b2: ScalarOrSchedule = number(0.999, "[0, 1)")
-    eps: ScalarOrSchedule = number(1e-8, "[0, inf)")
-    eps_root: ScalarOrSchedule = number(0.0, "[0, inf)")
-    mu_dtype: Any = static(None, convert=as_dtype)
-    nesterov: bool = static(False)
+    learning_rate: ScalarOrSchedule = number("[0, inf)")
+    b1: ScalarOrSchedule = number("[0, 1)", default=0.9)
+    b2: ScalarOrSchedule = number("[0, 1)", default=0.999)
+    eps: ScalarOrSchedule = number("[0, inf)", default=1e-8)
+    eps_root: ScalarOrSchedule = number("[0, inf)", default=0.0)
+    mu_dtype: Any = static(default=None, convert=as_optional_dtype)
+    nesterov: bool = static(default=False)
 
     def compose(self) -> Transform:
         return chain(
@@ -144,15 +145,15 @@ class adamw(Composed):
     -0.1
     """
 
-    learning_rate: ScalarOrSchedule = number(within="[0, inf)")
-    b1: ScalarOrSchedule = number(0.9, "[0, 1)")
-    b2: ScalarOrSchedule = number(0.999, "[0, 1)")
-    eps: ScalarOrSchedule = number(1e-8, "[0, inf)")
-    eps_root: ScalarOrSchedule = number(0.0, "[0, inf)")
-    mu_dtype: Any = static(None, convert=as_dtype)
-    weight_decay: ScalarOrSchedule = number(1e-4, "[0, inf)")
-    mask: Mask = static(None, convert=as_mask)
-    nesterov: bool = static(False)
+    learning_rate: ScalarOrSchedule = number("[0, inf)")
+    b1: ScalarOrSchedule = number("[0, 1)", default=0.9)
+    b2: ScalarOrSchedule = number("[0, 1)", default=0.999)
+    eps: ScalarOrSchedule = number("[0, inf)", default=1e-8)
+    eps_root: ScalarOrSchedule = number("[0, inf)", default=0.0)
+    mu_dtype: Any = static(default=None, convert=as_optional_dtype)
+    weight_decay: ScalarOrSchedule = number("[0, inf)", default=1e-4)
+    mask: Mask = static(default=None, convert=as_mask)
+    nesterov: bool = static(default=False)
 
     def compose(self) -> Transform:
         return chain(

@@ -1,9 +1,10 @@
 """Gradient descent, plain and with a direction of unit length."""
 
 from funcgd.core.chain import chain
+from funcgd.core.fields import number
 from funcgd.core.transform import Composed, Transform
 from funcgd.core.types import ScalarOrSchedule
-from funcgd.core.values import number, value
+from funcgd.core.values import value
 from funcgd.transforms.normalize import normalize_by_update_norm
 from funcgd.transforms.scale import scale_by_learning_rate
 
@@ -14,8 +15,8 @@ class gradient_descent(Composed):
 
         θ ← θ − η·g
 
-    On a quadratic with curvatures in [μ, L] it converges for η < 2/L, fastest at η = 2/(L + μ), where the distance to the
-    minimum shrinks by (κ − 1)/(κ + 1) per step, κ = L/μ.
+    On a quadratic with curvatures in [μ, L] it converges for η < 2/L, fastest at η = 2/(L + μ), where the distance to
+    the minimum shrinks by (κ − 1)/(κ + 1) per step, κ = L/μ.
 
     Args:
         learning_rate: η in [0, ∞), unit [θ]²/[loss].
@@ -27,7 +28,7 @@ class gradient_descent(Composed):
     0.25
     """
 
-    learning_rate: ScalarOrSchedule = number(within="[0, inf)")
+    learning_rate: ScalarOrSchedule = number("[0, inf)")
 
     def compose(self) -> Transform:
         return chain(scale_by_learning_rate(self.learning_rate))
@@ -53,7 +54,7 @@ class normalized_gradient_descent(Composed):
     [2.0, 1.5, 1.0, 0.5, 0.0, 0.0]
     """
 
-    learning_rate: ScalarOrSchedule = number(within="[0, inf)")
+    learning_rate: ScalarOrSchedule = number("[0, inf)")
 
     def compose(self) -> Transform:
         return chain(normalize_by_update_norm(), scale_by_learning_rate(self.learning_rate))

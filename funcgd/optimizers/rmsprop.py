@@ -7,11 +7,12 @@ import jax.numpy as jnp
 
 from funcgd.core import numerics
 from funcgd.core.chain import chain
+from funcgd.core.fields import number, static
 from funcgd.core.lift import lift
 from funcgd.core.schedule import at, init_count, next_count
 from funcgd.core.transform import Composed, Params, Transform, Updates
 from funcgd.core.types import ScalarOrSchedule
-from funcgd.core.values import number, static, value
+from funcgd.core.values import value
 from funcgd.transforms.momentum import trace
 from funcgd.transforms.scale import scale_by_learning_rate
 from funcgd.transforms.slots import moment, second_moment
@@ -53,7 +54,7 @@ class _Averaged(Transform):
 
     def _numbers(self, count: jax.Array | None) -> Any:
         h = at(self, count)
-        h.correction = numerics.bias_correction(h.decay, numerics.increment(count)) if self.bias_correction else 1.0
+        h.correction = numerics.bias_correction(h.decay, next_count(count)) if self.bias_correction else 1.0
         return h
 
     def _scaled(self, h: Any, g: jax.Array, variance: jax.Array) -> jax.Array:
@@ -84,11 +85,11 @@ class scale_by_rms(_Averaged):
     -2.0
     """
 
-    decay: ScalarOrSchedule = number(0.9, "[0, 1)")
-    eps: ScalarOrSchedule = number(1e-8, "[0, inf)")
-    initial_scale: ScalarOrSchedule = number(0.0, "[0, inf)", schedule=False)
-    eps_in_sqrt: bool = static(True)
-    bias_correction: bool = static(False)
+    decay: ScalarOrSchedule = number("[0, 1)", default=0.9)
+    eps: ScalarOrSchedule = number("[0, inf)", default=1e-8)
+    initial_scale: ScalarOrSchedule = number("[0, inf)", default=0.0, schedule=False)
+    eps_in_sqrt: bool = static(default=True)
+    bias_correction: bool = static(default=False)
 
     def init(self, params: Params) -> ScaleByRmsState:
         return ScaleByRmsState(second_moment(params, self.initial_scale), self._init_count())
@@ -125,11 +126,11 @@ class scale_by_stddev(_Averaged):
     -2.0
     """
 
-    decay: ScalarOrSchedule = number(0.9, "[0, 1)")
-    eps: ScalarOrSchedule = number(1e-8, "[0, inf)")
-    initial_scale: ScalarOrSchedule = number(0.0, "[0, inf)", schedule=False)
-    eps_in_sqrt: bool = static(True)
-    bias_correction: bool = static(False)
+    decay: ScalarOrSchedule = number("[0, 1)", default=0.9)
+    eps: ScalarOrSchedule = number("[0, inf)", default=1e-8)
+    initial_scale: ScalarOrSchedule = number("[0, inf)", default=0.0, schedule=False)
+    eps_in_sqrt: bool = static(default=True)
+    bias_correction: bool = static(default=False)
 
     def init(self, params: Params) -> ScaleByRStdDevState:
         return ScaleByRStdDevState(moment(params), second_moment(params, self.initial_scale), self._init_count())
@@ -170,15 +171,15 @@ class rmsprop(Composed):
     rmsprop(learning_rate=0.001, decay=0.9, eps=1e-08, initial_scale=0.0, centered=True)
     """
 
-    learning_rate: ScalarOrSchedule = number(within="[0, inf)")
-    decay: ScalarOrSchedule = number(0.9, "[0, 1)")
-    eps: ScalarOrSchedule = number(1e-8, "[0, inf)")
-    initial_scale: ScalarOrSchedule = number(0.0, "[0, inf)", schedule=False)
-    eps_in_sqrt: bool = static(True)
-    centered: bool = static(False)
-    momentum: ScalarOrSchedule | None = number(None, "[0, 1)")
-    nesterov: bool = static(False)
-    bias_correction: bool = static(False)
+    learning_rate: ScalarOrSchedule = number("[0, inf)")
+    decay: ScalarOrSchedule = number("[0, 1)", default=0.9)
+    eps: ScalarOrSchedule = number("[0, inf)", default=1e-8)
+    initial_scale: ScalarOrSchedule = number("[0, inf)", default=0.0, schedule=False)
+    eps_in_sqrt: bool = static(default=True)
+    centered: bool = static(default=False)
+    momentum: ScalarOrSchedule | None = number("[0, 1)", default=None)
+    nesterov: bool = static(default=False)
+    bias_correction: bool = static(default=False)
 
     def __post_init__(self) -> None:
         if self.momentum is None and self.nesterov:

@@ -3,12 +3,12 @@
 from typing import Any
 
 from funcgd.core.chain import chain
+from funcgd.core.fields import as_optional_dtype, number, static
 from funcgd.core.transform import Composed, Transform
 from funcgd.core.types import ScalarOrSchedule
-from funcgd.core.values import number, static, value
+from funcgd.core.values import value
 from funcgd.transforms.momentum import trace
 from funcgd.transforms.scale import scale_by_learning_rate
-from funcgd.transforms.slots import as_dtype
 
 
 @value
@@ -25,24 +25,25 @@ class sgd(Composed):
 
     Args:
         learning_rate: η in [0, ∞), unit [θ]²/[loss].
-        momentum: β in [0, 1), 0.9 is common; None is without. It multiplies the length of a run of equal steps by 1/(1 − β).
+        momentum: β in [0, 1), 0.9 is common; None is without. It multiplies the length of a run of equal steps by 1/(1
+        − β).
         nesterov: Nesterov's form; needs a momentum.
         accumulator_dtype: dtype that stores v; None is at least float32.
         velocity: momentum as a velocity.
 
-    References: Robbins, Monro, A stochastic approximation method, 1951; Polyak 1964; Nesterov 1983; Sutskever et al. 2013
-    (see `trace`).
+    References: Robbins, Monro, A stochastic approximation method, 1951; Polyak 1964; Nesterov 1983; Sutskever et al.
+    2013 (see `trace`).
 
     >>> import funcgd as fg
     >>> fg.sgd(0.1, momentum=0.9, nesterov=True)
     sgd(learning_rate=0.1, momentum=0.9, nesterov=True)
     """
 
-    learning_rate: ScalarOrSchedule = number(within="[0, inf)")
-    momentum: ScalarOrSchedule | None = number(None, "[0, 1)")
-    nesterov: bool = static(False)
-    accumulator_dtype: Any = static(None, convert=as_dtype)
-    velocity: bool = static(False)
+    learning_rate: ScalarOrSchedule = number("[0, inf)")
+    momentum: ScalarOrSchedule | None = number("[0, 1)", default=None)
+    nesterov: bool = static(default=False)
+    accumulator_dtype: Any = static(default=None, convert=as_optional_dtype)
+    velocity: bool = static(default=False)
 
     def __post_init__(self) -> None:
         if self.momentum is None and (self.nesterov or self.velocity):

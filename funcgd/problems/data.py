@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from funcgd.core.fields import describe, is_number
 from funcgd.core.types import Batch
-from funcgd.core.values import describe, is_number
-from funcgd.models.model import check_key
+from funcgd.core.validate import check_key, leading_axis
 
 
 def digits() -> dict[str, np.ndarray]:
@@ -92,25 +92,11 @@ def split(data: Batch, key: jax.Array, sizes: Sequence[float] = (0.6, 0.2, 0.2))
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
     check_key("split", key)
-    n = _examples(data)
+    n = leading_axis("split", "data", data)
     bounds = _bounds(sizes, n)
     order = jax.random.permutation(key, n)
     parts = [order[start:stop] for start, stop in pairwise(bounds)]
     return tuple(jax.tree.map(lambda x, part=part: jnp.take(jnp.asarray(x), part, axis=0), data) for part in parts)
-
-
-def _examples(data: Batch) -> int:
-    leaves = jax.tree_util.tree_leaves_with_path(data)
-    if not leaves:
-        raise ValueError("split: `data` must hold at least one array, got none.")
-    n = None
-    for path, leaf in leaves:
-        shape = np.shape(leaf)
-        if not shape or (n is not None and shape[0] != n):
-            wanted = "a leading axis" if not shape else f"{n} examples on its leading axis, as the first array"
-            raise ValueError(f"split: `data{jax.tree_util.keystr(path)}` must have {wanted}, got shape {shape}.")
-        n = shape[0]
-    return n or 0
 
 
 def _bounds(sizes: Any, n: int) -> list[int]:

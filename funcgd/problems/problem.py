@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgd.models.model import as_count
+from funcgd.core.fields import as_count
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

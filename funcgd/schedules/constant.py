@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from funcgd.core.fields import number
 from funcgd.core.schedule import at
 from funcgd.core.types import Scalar
-from funcgd.core.values import number, value
+from funcgd.core.values import value
 from funcgd.schedules.steps import as_step, real
 
 

@@ -5,9 +5,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from funcgd.core.fields import number
 from funcgd.core.schedule import at
 from funcgd.core.types import Scalar
-from funcgd.core.values import number, value
+from funcgd.core.values import value
 from funcgd.schedules.steps import ZERO, as_step, as_steps, blend, real, segment
 
 
@@ -41,9 +42,9 @@ class cosine_decay_schedule:
     """
 
     init_value: Scalar = number(schedule=False)
-    decay_steps: Scalar = number(within="[0, inf)", schedule=False)
-    alpha: Scalar = number(0.0, schedule=False)
-    exponent: Scalar = number(1.0, "[0, inf)", schedule=False)
+    decay_steps: Scalar = number("[0, inf)", schedule=False)
+    alpha: Scalar = number(default=0.0, schedule=False)
+    exponent: Scalar = number("[0, inf)", default=1.0, schedule=False)
 
     def __call__(self, step: Any) -> jax.Array:
         h = at(self, 0)

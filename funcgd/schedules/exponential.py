@@ -6,9 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from funcgd.core.fields import number, static
 from funcgd.core.schedule import at
 from funcgd.core.types import Scalar
-from funcgd.core.values import number, static, value
+from funcgd.core.values import value
 from funcgd.schedules.steps import as_step, as_steps, real
 
 
@@ -41,11 +42,11 @@ class exponential_decay:
     """
 
     init_value: Scalar = number(schedule=False)
-    transition_steps: Scalar = number(within="[1, inf)", schedule=False)
-    decay_rate: Scalar = number(within="(0, inf)", schedule=False)
-    transition_begin: Scalar = number(0.0, "[0, inf)", schedule=False)
-    staircase: bool = static(False, convert=bool)
-    end_value: Scalar | None = number(None, schedule=False)
+    transition_steps: Scalar = number("[1, inf)", schedule=False)
+    decay_rate: Scalar = number("(0, inf)", schedule=False)
+    transition_begin: Scalar = number("[0, inf)", default=0.0, schedule=False)
+    staircase: bool = static(default=False, convert=bool)
+    end_value: Scalar | None = number(default=None, schedule=False)
 
     def __call__(self, step: Any) -> jax.Array:
         h = at(self, 0)

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from funcgd.core.fields import describe, vector
 from funcgd.core.schedule import is_concrete
-from funcgd.core.values import describe, value, vector
+from funcgd.core.values import value
 from funcgd.schedules.constant import constant_schedule
 from funcgd.schedules.steps import as_step, boundary_steps, real
 

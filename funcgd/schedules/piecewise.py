@@ -1,6 +1,5 @@
 """The piecewise constant schedule: multiply at given steps."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from funcgd.core.fields import as_vector, describe, field, number, shortest
 from funcgd.core.schedule import at, is_concrete
 from funcgd.core.types import Scalar
-from funcgd.core.values import _KEY, as_vector, code, describe, number, shortest, value
+from funcgd.core.values import code, value
 from funcgd.schedules.steps import as_step, boundary_steps, real
 
 
@@ -67,7 +67,7 @@ class piecewise_constant_schedule:
     """
 
     init_value: Scalar = number(schedule=False)
-    boundaries_and_scales: Any = dataclasses.field(default=None, metadata={_KEY: ("pair", as_pair)})
+    boundaries_and_scales: Any = field("pair", as_pair, default=None)
 
     def __call__(self, step: Any) -> jax.Array:
         boundaries, scales = self.boundaries_and_scales

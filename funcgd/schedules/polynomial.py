@@ -5,9 +5,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from funcgd.core.fields import number
 from funcgd.core.schedule import at
 from funcgd.core.types import Scalar
-from funcgd.core.values import number, value
+from funcgd.core.values import value
 from funcgd.schedules.steps import as_step, as_steps, blend, real, segment
 
 
@@ -38,9 +39,9 @@ class polynomial_schedule:
 
     init_value: Scalar = number(schedule=False)
     end_value: Scalar = number(schedule=False)
-    power: Scalar = number(within="[0, inf)", schedule=False)
-    transition_steps: Scalar = number(within="[0, inf)", schedule=False)
-    transition_begin: Scalar = number(0.0, "[0, inf)", schedule=False)
+    power: Scalar = number("[0, inf)", schedule=False)
+    transition_steps: Scalar = number("[0, inf)", schedule=False)
+    transition_begin: Scalar = number("[0, inf)", default=0.0, schedule=False)
 
     def __call__(self, step: Any) -> jax.Array:
         h = at(self, 0)
@@ -71,8 +72,8 @@ class linear_schedule:
 
     init_value: Scalar = number(schedule=False)
     end_value: Scalar = number(schedule=False)
-    transition_steps: Scalar = number(within="[0, inf)", schedule=False)
-    transition_begin: Scalar = number(0.0, "[0, inf)", schedule=False)
+    transition_steps: Scalar = number("[0, inf)", schedule=False)
+    transition_begin: Scalar = number("[0, inf)", default=0.0, schedule=False)
 
     def __call__(self, step: Any) -> jax.Array:
         h = at(self, 0)

@@ -5,9 +5,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from funcgd.core.fields import number
 from funcgd.core.schedule import at, is_concrete
 from funcgd.core.types import Scalar
-from funcgd.core.values import number, value
+from funcgd.core.values import value
 from funcgd.schedules.cosine import half_wave
 from funcgd.schedules.steps import ZERO, as_step, as_steps, blend, segment
 
@@ -36,7 +37,7 @@ class warmup_constant_schedule:
 
     init_value: Scalar = number(schedule=False)
     peak_value: Scalar = number(schedule=False)
-    warmup_steps: Scalar = number(within="[0, inf)", schedule=False)
+    warmup_steps: Scalar = number("[0, inf)", schedule=False)
 
     def __call__(self, step: Any) -> jax.Array:
         h = at(self, 0)
@@ -79,10 +80,10 @@ class warmup_cosine_decay_schedule:
 
     init_value: Scalar = number(schedule=False)
     peak_value: Scalar = number(schedule=False)
-    warmup_steps: Scalar = number(within="[0, inf)", schedule=False)
-    decay_steps: Scalar = number(within="[0, inf)", schedule=False)
-    end_value: Scalar = number(0.0, schedule=False)
-    exponent: Scalar = number(1.0, "[0, inf)", schedule=False)
+    warmup_steps: Scalar = number("[0, inf)", schedule=False)
+    decay_steps: Scalar = number("[0, inf)", schedule=False)
+    end_value: Scalar = number(default=0.0, schedule=False)
+    exponent: Scalar = number("[0, inf)", default=1.0, schedule=False)
 
     def __post_init__(self) -> None:
         if is_concrete(self.warmup_steps, self.decay_steps) and self.decay_steps < self.warmup_steps:

@@ -1,12 +1,13 @@
 """One tree that holds every kind of leaf, and gradients for it that hold every kind of trouble."""
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from funcgd.core.numerics import float64_mode
 
 
 class Pair(NamedTuple):
@@ -29,11 +30,16 @@ def params_tree(dtype: Any, seed: int = 0) -> Any:
     def leaf(*shape: int) -> jax.Array:
         return jnp.asarray(draw(shape), dtype)
 
-    return {"w": leaf(2, 3), "nested": Pair([leaf(3), None], (leaf(),)), "empty": leaf(0, 4), "by_number": {7: {"b": leaf(1)}}}
+    return {
+        "w": leaf(2, 3),
+        "nested": Pair([leaf(3), None], (leaf(),)),
+        "empty": leaf(0, 4),
+        "by_number": {7: {"b": leaf(1)}},
+    }
 
 
 def gradients(params: Any, dtype: Any, largest: float = np.inf, seed: int = 1) -> Any:
-    """Gradients like `params` with two leading axes, (scenario, step): trouble in the first two steps, then normal ones."""
+    """Gradients like `params` behind two axes, (scenario, step): trouble in the first two steps, then normal ones."""
     rng = np.random.default_rng(seed)
     name = jnp.dtype(dtype).name
     huge = min(HUGE[name], largest)
@@ -51,12 +57,6 @@ def gradients(params: Any, dtype: Any, largest: float = np.inf, seed: int = 1) -
     return structure.unflatten(columns)
 
 
-@contextlib.contextmanager
-def precision(dtype: Any) -> Iterator[None]:
+def precision(dtype: Any) -> contextlib.AbstractContextManager:
     """64-bit types enabled while `dtype` needs them."""
-    if jnp.dtype(dtype).itemsize < 8:
-        yield
-        return
-    enable = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
-    with enable(True):
-        yield
+    return float64_mode() if jnp.dtype(dtype).itemsize == 8 else contextlib.nullcontext()

@@ -84,5 +84,7 @@ def run_chunk(
         count, _, _, _, finite = carry
         return finite & (count < steps)
 
-    count, state, _, rows, _ = jax.lax.while_loop(unfinished, body, (jnp.int32(0), state, indices, rows, jnp.bool_(True)))
+    count, state, _, rows, _ = jax.lax.while_loop(
+        unfinished, body, (jnp.int32(0), state, indices, rows, jnp.bool_(True))
+    )
     return state, rows, count

@@ -9,30 +9,6 @@ import numpy as np
 from funcgd.core.types import Batch
 
 
-def leading_axis(who: str, what: str, data: Batch) -> int:
-    """The length of the leading axis that all arrays of `data` share.
-
-    Raises:
-        ValueError: if there is no array, one is a scalar, lengths differ, or they are 0.
-    """
-    leaves = jax.tree_util.tree_leaves_with_path(data)
-    if not leaves:
-        raise ValueError(f"{who}: `{what}` must hold at least one array, got {data!r}.")
-    lengths = {}
-    for path, leaf in leaves:
-        name = f"{what}{jax.tree_util.keystr(path)}"
-        if not np.ndim(leaf):
-            raise ValueError(f"{who}: `{name}` must have a leading axis over the examples, got a scalar.")
-        lengths[name] = np.shape(leaf)[0]
-    first, n = next(iter(lengths.items()))
-    for name, m in lengths.items():
-        if m != n:
-            raise ValueError(f"{who}: all leading axes must agree, but `{first}` has {n} and `{name}` has {m}.")
-    if n == 0:
-        raise ValueError(f"{who}: `{what}` is empty (leading axis 0).")
-    return n
-
-
 def on_device(data: Batch) -> Batch:
     """`data` as JAX arrays."""
     return jax.tree.map(jnp.asarray, data)

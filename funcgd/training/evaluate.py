@@ -9,10 +9,10 @@ import jax.numpy as jnp
 
 from funcgd.core.numerics import widen
 from funcgd.core.types import Batch, Params
-from funcgd.core.validate import is_inexact
+from funcgd.core.validate import is_inexact, leading_axis
 from funcgd.core.values import hold, release
 from funcgd.training import objective
-from funcgd.training.data import check_batch_size, leading_axis, on_device
+from funcgd.training.data import check_batch_size, on_device
 
 
 def evaluate(metrics: Callable, params: Params, data: Batch, batch_size: int | None = None) -> dict[str, jax.Array]:

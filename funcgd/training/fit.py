@@ -10,10 +10,11 @@ from tqdm.auto import tqdm
 
 from funcgd.core.stop import Result, StopReason
 from funcgd.core.types import Batch, Params
+from funcgd.core.validate import leading_axis
 from funcgd.core.values import hold, release
 from funcgd.training import objective
 from funcgd.training.chunk import plan, run_chunk
-from funcgd.training.data import check_batch_size, leading_axis, on_device
+from funcgd.training.data import check_batch_size, on_device
 from funcgd.training.evaluate import evaluate
 from funcgd.training.state import TrainState, eval_params
 from funcgd.training.step import make_step
@@ -37,9 +38,9 @@ def fit(
 ) -> Result:
     """Train for some epochs over data in memory.
 
-    Each epoch visits every example once, in an order that depends only on (key, epoch); a last short batch is kept. Steps
-    run in compiled chunks whose length is not part of the program, and the optimizer is an argument of it: more epochs or
-    other numbers in `tx` do not recompile. The caller's arrays stay valid.
+    Each epoch visits every example once, in an order that depends only on (key, epoch); a last short batch is kept.
+    Steps run in compiled chunks whose length is not part of the program, and the optimizer is an argument of it: more
+    epochs or other numbers in `tx` do not recompile. The caller's arrays stay valid.
 
     Args:
         loss: `loss(params, batch)` → a real scalar or (scalar, `fg.Aux`), see `fg.make_step`.
@@ -54,14 +55,15 @@ def fit(
         progress: whether to show a progress bar.
 
     Returns:
-        A `Result`. `history` holds "loss" and what the loss reports, one entry for each step; and with `validation` a dict
-        of "step", "loss" and `metrics`, one entry for each epoch. `best` has the lowest validation loss; without
-        validation, the lowest mean training loss over the chunk of steps that led to it. `state` is the final `TrainState`.
-        If the loss becomes NaN or infinite, training stops, the reason is NON_FINITE, and params, state and steps are those
-        of the latest chunk's start whose loss was finite.
+        A `Result`. `history` holds "loss" and what the loss reports, one entry for each step; and with `validation` a
+        dict of "step", "loss" and `metrics`, one entry for each epoch. `best` has the lowest validation loss; without
+        validation, the lowest mean training loss over the chunk of steps that led to it. `state` is the final
+        `TrainState`. If the loss becomes NaN or infinite, training stops, the reason is NON_FINITE, and params, state
+        and steps are those of the latest chunk's start whose loss was finite.
 
     Raises:
-        ValueError: if leading axes differ, data are empty or shorter than the batch, or `epochs` is no positive integer.
+        ValueError: if leading axes differ, data are empty or shorter than the batch, or `epochs` is no positive
+        integer.
         TypeError: if nothing in `params` trains, or the loss returns no real scalar.
 
     >>> import funcgd as fg, jax, jax.numpy as jnp
@@ -119,7 +121,9 @@ def fit(
             bar.set_postfix({name: f"{x:.4g}" for name, x in shown.items()}, refresh=False)
     joined: dict[str, Any] = {name: np.concatenate(columns) for name, columns in history.items()}
     if validation is not None:
-        joined["validation"] = {name: np.array([row[name] for row in epochs_seen]) for name in next(iter(epochs_seen), {})}
+        joined["validation"] = {
+            name: np.array([row[name] for row in epochs_seen]) for name in next(iter(epochs_seen), {})
+        }
     return Result(
         params=state.params,
         best=eval_params(step.tx, best.opt_state, best.params),

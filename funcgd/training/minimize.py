@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from funcgd.core import tree
+from funcgd.core.fields import describe, is_traced
 from funcgd.core.stop import Progress, Result, StopReason, StopRule, as_reason
 from funcgd.core.transform import Transform, apply_updates, as_transform
 from funcgd.core.types import Params
-from funcgd.core.values import describe, hold, release, value
+from funcgd.core.values import hold, release, value
 from funcgd.training import objective
 from funcgd.training.step import ascent
 
@@ -34,8 +35,8 @@ class Evaluation(NamedTuple):
 class FirstOrder:
     """The method that a transform is: one gradient, one update.
 
-    Methods are values with `init(fun, x, args) -> state` and `step(fun, x, state, args) -> (x, state, evaluation)`, both
-    pure, where `fun(x, args) -> (value, aux)` and the evaluation is that of the point before the step.
+    Methods are values with `init(fun, x, args) -> state` and `step(fun, x, state, args) -> (x, state, evaluation)`,
+    both pure, where `fun(x, args) -> (value, aux)` and the evaluation is that of the point before the step.
 
     >>> import funcgd as fg
     >>> fg.FirstOrder(fg.sgd(0.1))
@@ -53,9 +54,7 @@ class FirstOrder:
         """One update, and the evaluation before it."""
         (f, aux), grads = jax.value_and_grad(fun, has_aux=True)(x, args)
         grads = ascent(grads)
-        updates, state = self.tx.update(
-            grads, state, x, value=f, grad=grads, value_fn=lambda x: fun(x, args)[0]
-        )
+        updates, state = self.tx.update(grads, state, x, value=f, grad=grads, value_fn=lambda x: fun(x, args)[0])
         return apply_updates(x, updates), state, Evaluation(f, tree.norm(grads), aux)
 
 
@@ -87,7 +86,8 @@ def minimize(
     """Minimise `fun(x, *args)` over the pytree x, from `x0`, by one compiled loop.
 
     `fun` is traced once; the optimizer, `args`, tolerances and (without `record`) `max_steps` are arguments of the
-    compiled program, so other numbers do not recompile. Works under `jit` and `vmap`; there, members that finish are frozen.
+    compiled program, so other numbers do not recompile. Works under `jit` and `vmap`; there, members that finish are
+    frozen.
 
     Args:
         fun: x, *args → a real scalar; with `has_aux` → (scalar, anything).
@@ -100,8 +100,8 @@ def minimize(
         record: keep the whole run in `history`: "params", "value" and "gradient_norm" at x₀, x₁, …
 
     Returns:
-        A `Result`. `params` is the last point, `best` and `value` the point of the lowest value met, `reason` says why it
-        ended, with `.advice`. If the value becomes NaN or infinite, `params` is the last point where it was finite.
+        A `Result`. `params` is the last point, `best` and `value` the point of the lowest value met, `reason` says why
+        it ended, with `.advice`. If the value becomes NaN or infinite, `params` is the last point where it was finite.
 
     Raises:
         TypeError: if `fun` returns no real scalar, or nothing in `x0` can vary.
@@ -126,7 +126,7 @@ def minimize(
         method = FirstOrder(as_transform("minimize", method))
     result = _minimize(hold(fun), x0, method, args, int(max_steps), stop, has_aux, int(max_steps) if record else None)
     history = result.history
-    if history is not None and not isinstance(result.steps, jax.core.Tracer) and not np.ndim(result.steps):
+    if history is not None and not is_traced(result.steps) and not np.ndim(result.steps):
         history = jax.tree.map(lambda rows: rows[: int(result.steps) + 1], history)
     return result._replace(
         params=objective.thaw(result.params),
@@ -214,4 +214,3 @@ def _minimize(
 
 def _where(condition: jax.Array, x: Any, y: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), x, y)
-

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from funcgd.core.fields import describe, is_traced
 from funcgd.core.signature import names
 from funcgd.core.types import Batch, Params
 from funcgd.core.validate import is_inexact
-from funcgd.core.values import Held, describe
+from funcgd.core.values import Held
 
 
 class Aux(NamedTuple):
@@ -26,7 +27,9 @@ class Aux(NamedTuple):
     model_state: Any = None  # what the model remembers, such as running means; None keeps what there was
 
 
-def evaluate_loss(who: str, loss: Callable, params: Params, batch: Batch, key: Any, model_state: Any) -> tuple[Any, Aux]:
+def evaluate_loss(
+    who: str, loss: Callable, params: Params, batch: Batch, key: Any, model_state: Any
+) -> tuple[Any, Aux]:
     """`loss` at `params` on `batch`, as (value, Aux); `key` and `model_state` reach it if it has parameters so named.
 
     Raises:
@@ -36,7 +39,9 @@ def evaluate_loss(who: str, loss: Callable, params: Params, batch: Batch, key: A
     out = loss(params, batch, **{name: x for name, x in offered.items() if names(loss, name)})
     value, aux = out if isinstance(out, tuple) and len(out) == 2 else (out, Aux())
     if not isinstance(aux, Aux):
-        raise TypeError(f"{who}: the loss must return a value or (value, fg.Aux(…)), got {describe(aux)} beside its value.")
+        raise TypeError(
+            f"{who}: the loss must return a value or (value, fg.Aux(…)), got {describe(aux)} beside its value."
+        )
     check_scalar(who, "the loss", value)
     if "loss" in aux.metrics:
         raise ValueError(f"{who}: the loss reports a metric named 'loss'; that name is taken by its value.")
@@ -52,7 +57,9 @@ def check_scalar(who: str, what: str, value: Any) -> None:
     if np.shape(value) != () or not is_inexact(value) or jnp.iscomplexobj(value):
         dtype = getattr(value, "dtype", type(value).__name__)
         hint = " For one value per example use fg.mean_loss." if np.ndim(value) else ""
-        raise TypeError(f"{who}: {what} must return a real scalar, got shape {np.shape(value)} and dtype {dtype}.{hint}")
+        raise TypeError(
+            f"{who}: {what} must return a real scalar, got shape {np.shape(value)} and dtype {dtype}.{hint}"
+        )
 
 
 # --- parameters: inexact arrays train, all else is carried ----------------------------------------------------------
@@ -66,7 +73,7 @@ def freeze(who: str, what: str, params: Params) -> Params:
     """
 
     def settle(path: tuple, x: Any) -> Any:
-        if isinstance(x, (jax.Array, np.ndarray, np.generic)) and not isinstance(x, jax.core.Tracer):
+        if isinstance(x, (jax.Array, np.ndarray, np.generic)) and not is_traced(x):
             return jnp.asarray(x, x.dtype)
         if isinstance(x, float) and all(not isinstance(key, jax.tree_util.GetAttrKey) for key in path):
             raise TypeError(

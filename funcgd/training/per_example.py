@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from funcgd.core.types import Batch, Params
+from funcgd.core.validate import leading_axis
 from funcgd.core.values import value
-from funcgd.training.data import leading_axis
 from funcgd.training.objective import Aux
 
 

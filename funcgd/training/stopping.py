@@ -4,9 +4,10 @@ from typing import Any
 
 import jax
 
+from funcgd.core.fields import number
 from funcgd.core.stop import Progress, StopReason, StopRule, both, code_when, either
 from funcgd.core.types import Scalar
-from funcgd.core.values import number, value
+from funcgd.core.values import value
 
 __all__ = ["both", "either", "gradient_norm", "step_size", "target_value"]
 
@@ -24,7 +25,7 @@ class gradient_norm(StopRule):
     (1, 'GRADIENT_NORM')
     """
 
-    tolerance: Scalar = number(within="[0, inf)", schedule=False)
+    tolerance: Scalar = number("[0, inf)", schedule=False)
 
     def test(self, progress: Progress, state: Any) -> tuple[jax.Array, Any]:
         return code_when(progress.gradient_norm <= self.tolerance, StopReason.GRADIENT_NORM), state
@@ -62,7 +63,7 @@ class step_size(StopRule):
     (3, 0.25)
     """
 
-    tolerance: Scalar = number(within="[0, inf)", schedule=False)
+    tolerance: Scalar = number("[0, inf)", schedule=False)
 
     def test(self, progress: Progress, state: Any) -> tuple[jax.Array, Any]:
         return code_when(progress.step_norm <= self.tolerance, StopReason.STEP_SIZE), state

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from funcgd.core.types import Batch
-from funcgd.training.data import leading_axis
+from funcgd.core.validate import leading_axis
 from funcgd.training.state import TrainState
 from funcgd.training.step import TrainStep, make_step
 

@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from funcgd.core import numerics
+from funcgd.core.fields import number
 from funcgd.core.lift import lift
 from funcgd.core.transform import OptState, Params, Updates
 from funcgd.core.types import ScalarOrSchedule
-from funcgd.core.values import number, value
+from funcgd.core.values import value
 from funcgd.transforms.scale import Counted
 
 
@@ -26,9 +27,11 @@ class clip(Counted):
     [-1.0, 0.5]
     """
 
-    max_delta: ScalarOrSchedule = number(within="[0, inf)")
+    max_delta: ScalarOrSchedule = number("[0, inf)")
 
-    def update(self, grads: Updates, state: OptState, params: Params | None = None, **extra: Any) -> tuple[Updates, Any]:
+    def update(
+        self, grads: Updates, state: OptState, params: Params | None = None, **extra: Any
+    ) -> tuple[Updates, Any]:
         def rule(h: Any, g: jax.Array) -> jax.Array:
             def limit(x: jax.Array) -> jax.Array:
                 return jnp.clip(x, -h.max_delta, h.max_delta)
@@ -58,9 +61,11 @@ class clip_by_global_norm(Counted):
     [0.6, 0.8]
     """
 
-    max_norm: ScalarOrSchedule = number(within="[0, inf)")
+    max_norm: ScalarOrSchedule = number("[0, inf)")
 
-    def update(self, grads: Updates, state: OptState, params: Params | None = None, **extra: Any) -> tuple[Updates, Any]:
+    def update(
+        self, grads: Updates, state: OptState, params: Params | None = None, **extra: Any
+    ) -> tuple[Updates, Any]:
         h = self.numbers(state)
         # ‖g‖ = scale·r. Dividing g by the scale first keeps every intermediate in range.
         h.scale, h.r = numerics.split_norm([jnp.asarray(g) for g in jax.tree.leaves(grads)])

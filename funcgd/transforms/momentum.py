@@ -4,12 +4,13 @@ from typing import Any, NamedTuple
 
 import jax
 
+from funcgd.core.fields import as_optional_dtype, number, static
 from funcgd.core.lift import lift
 from funcgd.core.schedule import at, init_count, next_count
 from funcgd.core.transform import Params, Transform, Updates
 from funcgd.core.types import ScalarOrSchedule
-from funcgd.core.values import number, static, value
-from funcgd.transforms.slots import as_dtype, moment
+from funcgd.core.values import value
+from funcgd.transforms.slots import moment
 
 
 class TraceState(NamedTuple):
@@ -50,9 +51,9 @@ class trace(Transform):
     1.5
     """
 
-    decay: ScalarOrSchedule = number(within="[0, 1)")
-    nesterov: bool = static(False)
-    accumulator_dtype: Any = static(None, convert=as_dtype)
+    decay: ScalarOrSchedule = number("[0, 1)")
+    nesterov: bool = static(default=False)
+    accumulator_dtype: Any = static(default=None, convert=as_optional_dtype)
 
     def init(self, params: Params) -> TraceState:
         return TraceState(moment(params, self.accumulator_dtype), init_count(self))

@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from funcgd.core import numerics
+from funcgd.core.fields import number
 from funcgd.core.lift import lift
 from funcgd.core.transform import Params, Updates
 from funcgd.core.types import ScalarOrSchedule
-from funcgd.core.values import number, value
+from funcgd.core.values import value
 from funcgd.transforms.scale import Counted
 
 
@@ -31,8 +32,8 @@ class normalize_by_update_norm(Counted):
     [0.6, 0.8]
     """
 
-    scale_factor: ScalarOrSchedule = number(1.0)
-    eps: ScalarOrSchedule = number(0.0, "[0, inf)")
+    scale_factor: ScalarOrSchedule = number(default=1.0)
+    eps: ScalarOrSchedule = number("[0, inf)", default=0.0)
 
     def update(self, grads: Updates, state: Any, params: Params | None = None, **extra: Any) -> tuple[Updates, Any]:
         h = self.numbers(state)

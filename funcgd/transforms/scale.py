@@ -3,11 +3,13 @@
 from types import SimpleNamespace
 from typing import Any
 
+from funcgd.core.fields import number, static
 from funcgd.core.lift import lift
-from funcgd.core.schedule import at, init_count, next_count
+from funcgd.core.numerics import increment
+from funcgd.core.schedule import at, init_count
 from funcgd.core.transform import EmptyState, OptState, Params, ScaleByScheduleState, Transform, Updates
 from funcgd.core.types import ScalarOrSchedule, Schedule
-from funcgd.core.values import number, static, value
+from funcgd.core.values import value
 
 
 class Counted(Transform):
@@ -23,7 +25,7 @@ class Counted(Transform):
 
     def next_state(self, state: Any) -> Any:
         """The state with one more finished update."""
-        return ScaleByScheduleState(next_count(state.count)) if isinstance(state, ScaleByScheduleState) else state
+        return ScaleByScheduleState(increment(state.count)) if isinstance(state, ScaleByScheduleState) else state
 
 
 @value
@@ -74,10 +76,12 @@ class scale_by_learning_rate(Counted):
     -2.0
     """
 
-    learning_rate: ScalarOrSchedule = number(within="[0, inf)")
-    flip_sign: bool = static(True)
+    learning_rate: ScalarOrSchedule = number("[0, inf)")
+    flip_sign: bool = static(default=True)
 
-    def update(self, grads: Updates, state: OptState, params: Params | None = None, **extra: Any) -> tuple[Updates, Any]:
+    def update(
+        self, grads: Updates, state: OptState, params: Params | None = None, **extra: Any
+    ) -> tuple[Updates, Any]:
         h = self.numbers(state)
         sign = -1 if self.flip_sign else 1
         return lift(lambda h, g: sign * h.learning_rate * g, h, grads), self.next_state(state)

@@ -10,19 +10,6 @@ from funcgd.core import numerics
 from funcgd.core.types import Params
 
 
-def as_dtype(dtype: Any) -> str | None:
-    """The name of a floating `dtype` (hashable, and code when printed); None stays None.
-
-    Raises:
-        TypeError: if it is no floating dtype.
-    """
-    if dtype is None:
-        return None
-    if not jnp.issubdtype(jnp.dtype(dtype), jnp.floating):
-        raise TypeError(f"expected a floating dtype, got {jnp.dtype(dtype).name}.")
-    return jnp.dtype(dtype).name
-
-
 def moment(params: Params, dtype: Any = None, fill_value: Any = 0) -> Any:
     """A slot like `params` in `dtype`, or else in at least float32; complex where the parameters are."""
 

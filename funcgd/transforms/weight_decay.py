@@ -6,10 +6,11 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from funcgd.core.fields import number, static
 from funcgd.core.lift import lift
 from funcgd.core.transform import Params, Updates
 from funcgd.core.types import ScalarOrSchedule
-from funcgd.core.values import number, static, value
+from funcgd.core.values import value
 from funcgd.transforms.scale import Counted
 
 
@@ -77,8 +78,8 @@ class add_decayed_weights(Counted):
     {'b': 2.0, 'w': 2.2}
     """
 
-    weight_decay: ScalarOrSchedule = number(0.0, "[0, inf)")
-    mask: Mask = static(None, convert=as_mask)
+    weight_decay: ScalarOrSchedule = number("[0, inf)", default=0.0)
+    mask: Mask = static(default=None, convert=as_mask)
 
     @property
     def needs(self) -> frozenset[str]:

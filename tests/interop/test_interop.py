@@ -108,10 +108,16 @@ def test_our_schedules_drive_optax_optimizers():
         (fg.adagrad(0.1), optax.adagrad(0.1)),
         (fg.rmsprop(0.1, momentum=0.5), optax.rmsprop(0.1, momentum=0.5)),
         (fg.rmsprop(0.1, centered=True, eps=1e-3), optax.rmsprop(0.1, centered=True, eps=1e-3)),
-        (fg.rmsprop(0.1, bias_correction=True, eps_in_sqrt=False), optax.rmsprop(0.1, bias_correction=True, eps_in_sqrt=False)),
+        (
+            fg.rmsprop(0.1, bias_correction=True, eps_in_sqrt=False),
+            optax.rmsprop(0.1, bias_correction=True, eps_in_sqrt=False),
+        ),
         (fg.adam(0.1), optax.adam(0.1)),
         (fg.adam(0.1, nesterov=True), optax.adam(0.1, nesterov=True)),
-        (fg.adamw(0.1, weight_decay=0.1, mask={"w": True, "b": False}), optax.adamw(0.1, weight_decay=0.1, mask={"w": True, "b": False})),
+        (
+            fg.adamw(0.1, weight_decay=0.1, mask={"w": True, "b": False}),
+            optax.adamw(0.1, weight_decay=0.1, mask={"w": True, "b": False}),
+        ),
         (fg.chain(fg.clip(0.3), fg.sgd(0.1)), optax.chain(optax.clip(0.3), optax.sgd(0.1))),
     ],
     ids=lambda tx: repr(tx)[:40] if isinstance(tx, fg.Transform) else "",
@@ -123,13 +129,19 @@ def test_same_names_same_numbers(ours, theirs):
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (fg.piecewise_constant_schedule(1.0, {3: 0.5, 6: 0.1}), optax.piecewise_constant_schedule(1.0, {3: 0.5, 6: 0.1})),
+        (
+            fg.piecewise_constant_schedule(1.0, {3: 0.5, 6: 0.1}),
+            optax.piecewise_constant_schedule(1.0, {3: 0.5, 6: 0.1}),
+        ),
         (fg.exponential_decay(1.0, 4, 0.5, 2, True), optax.exponential_decay(1.0, 4, 0.5, 2, True)),
         (fg.exponential_decay(1.0, 4, 0.5, end_value=0.3), optax.exponential_decay(1.0, 4, 0.5, end_value=0.3)),
         (fg.polynomial_schedule(1.0, 0.1, 2.0, 7, 2), optax.polynomial_schedule(1.0, 0.1, 2.0, 7, 2)),
         (fg.cosine_decay_schedule(1.0, 9, 0.1, 1.5), optax.cosine_decay_schedule(1.0, 9, 0.1, 1.5)),
         (fg.warmup_constant_schedule(0.0, 1.0, 4), optax.warmup_constant_schedule(0.0, 1.0, 4)),
-        (fg.warmup_cosine_decay_schedule(0.0, 1.0, 4, 11, 0.1), optax.warmup_cosine_decay_schedule(0.0, 1.0, 4, 11, 0.1)),
+        (
+            fg.warmup_cosine_decay_schedule(0.0, 1.0, 4, 11, 0.1),
+            optax.warmup_cosine_decay_schedule(0.0, 1.0, 4, 11, 0.1),
+        ),
         (
             fg.join_schedules([fg.constant_schedule(1.0), fg.linear_schedule(1.0, 0.0, 5)], [4]),
             optax.join_schedules([optax.constant_schedule(1.0), optax.linear_schedule(1.0, 0.0, 5)], [4]),
@@ -159,7 +171,10 @@ def test_our_loops_take_optax_optimizers():
 
     data, start = {"x": X, "y": Y}, {"w": jnp.zeros((1, 1)), "b": jnp.zeros(1)}
     options = {"batch_size": 8, "epochs": 5, "key": jax.random.key(0), "progress": False}
-    same(fg.fit(loss, start, optax.adam(0.1), data, **options).params, fg.fit(loss, start, fg.adam(0.1), data, **options).params)
+    same(
+        fg.fit(loss, start, optax.adam(0.1), data, **options).params,
+        fg.fit(loss, start, fg.adam(0.1), data, **options).params,
+    )
     found = fg.minimize(lambda x: (x - 3) ** 2, 0.0, optax.sgd(0.5), max_steps=1)
     assert float(found.params) == 3
 
@@ -190,7 +205,14 @@ def test_flax_linen_module_in_fit():
         return jnp.mean((model.apply(params, batch["x"]) - batch["y"]) ** 2)
 
     run = fg.fit(
-        loss, model.init(jax.random.key(0), X), fg.adam(0.1), {"x": X, "y": Y}, batch_size=None, epochs=200, key=jax.random.key(0), progress=False
+        loss,
+        model.init(jax.random.key(0), X),
+        fg.adam(0.1),
+        {"x": X, "y": Y},
+        batch_size=None,
+        epochs=200,
+        key=jax.random.key(0),
+        progress=False,
     )
     assert fits(lambda x: model.apply(run.params, x))
 
@@ -215,7 +237,9 @@ def test_nnx_module_in_fit():
     def loss(params, batch):
         return jnp.mean((nnx.merge(graph, params)(batch["x"]) - batch["y"]) ** 2)
 
-    run = fg.fit(loss, params, fg.adam(0.1), {"x": X, "y": Y}, batch_size=None, epochs=200, key=jax.random.key(0), progress=False)
+    run = fg.fit(
+        loss, params, fg.adam(0.1), {"x": X, "y": Y}, batch_size=None, epochs=200, key=jax.random.key(0), progress=False
+    )
     assert fits(nnx.merge(graph, run.params))
 
 
@@ -254,7 +278,9 @@ def test_equinox_module_in_fit():
     def loss(model, batch):
         return jnp.mean((jax.vmap(model)(batch["x"]) - batch["y"]) ** 2)
 
-    run = fg.fit(loss, model, fg.adam(0.03), {"x": X, "y": Y}, batch_size=8, epochs=150, key=jax.random.key(0), progress=False)
+    run = fg.fit(
+        loss, model, fg.adam(0.03), {"x": X, "y": Y}, batch_size=8, epochs=150, key=jax.random.key(0), progress=False
+    )
     assert isinstance(run.params, eqx.nn.MLP)
     assert fits(jax.vmap(run.params))
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from funcgd.calculus.check_gradient import float64_mode
+from funcgd.core.numerics import float64_mode
 from funcgd.models import Model, linear, logistic, multilayer_perceptron
 
 KEY = jax.random.key(0)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from funcgd.calculus.check_gradient import float64_mode
+from funcgd.core.numerics import float64_mode
 from funcgd.models import linear, multilayer_perceptron
 from funcgd.models.activations import ACTIVATIONS
 

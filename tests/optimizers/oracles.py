@@ -39,7 +39,9 @@ def adagrad(theta, grads, eta, initial, eps):
     return theta
 
 
-def rmsprop(theta, grads, eta, rho, eps, initial=0.0, inside=True, centred=False, beta=0.0, nesterov=False, debias=False):
+def rmsprop(
+    theta, grads, eta, rho, eps, initial=0.0, inside=True, centred=False, beta=0.0, nesterov=False, debias=False
+):
     m, v, s = np.zeros_like(theta), np.full_like(theta, initial), np.zeros_like(theta)
     for t, g in enumerate(grads, start=1):
         m, v = rho * m + (1 - rho) * g, rho * v + (1 - rho) * g**2

@@ -156,4 +156,6 @@ def test_units_a_scaled_loss_changes_nothing(tx, scale):
 
 def test_units_of_gradient_descent_the_rate_undoes_the_scale():
     theta, grads = jnp.asarray(THETA, jnp.float32), jnp.asarray(GRADS, jnp.float32)
-    np.testing.assert_allclose(run(fg.sgd(1e-4), theta, 1e3 * grads), run(fg.sgd(0.1), theta, grads), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        run(fg.sgd(1e-4), theta, 1e3 * grads), run(fg.sgd(0.1), theta, grads), rtol=1e-4, atol=1e-4
+    )

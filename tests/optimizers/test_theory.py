@@ -61,7 +61,9 @@ def test_descent_approaches_the_gradient_flow_in_first_order():
     exact = np.array([1.0, 2.0]) * np.exp([-18 * 0.5, -2 * 0.5])
     errors = []
     for steps in (200, 400, 800):
-        run = fg.minimize(lambda x: 9 * x[0] ** 2 + x[1] ** 2, jnp.array([1.0, 2.0]), fg.sgd(0.5 / steps), max_steps=steps)
+        run = fg.minimize(
+            lambda x: 9 * x[0] ** 2 + x[1] ** 2, jnp.array([1.0, 2.0]), fg.sgd(0.5 / steps), max_steps=steps
+        )
         errors.append(np.linalg.norm(run.params - exact))
     orders = np.log2(np.array(errors[:-1]) / errors[1:])
     np.testing.assert_allclose(orders, 1.0, atol=0.02)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from funcgd import problems
-from funcgd.calculus.check_gradient import float64_mode
+from funcgd.core.numerics import float64_mode
 
 PROBLEMS = [
     problems.quadratic(),

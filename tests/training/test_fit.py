@@ -39,7 +39,9 @@ def by_hand(tx, batch_size, epochs):
     return state, losses
 
 
-@pytest.mark.parametrize("batch_size", [1, 8, 10, 50], ids=["stochastic", "short last batch", "mini-batch", "full batch"])
+@pytest.mark.parametrize(
+    "batch_size", [1, 8, 10, 50], ids=["stochastic", "short last batch", "mini-batch", "full batch"]
+)
 @pytest.mark.parametrize("validated", [False, True])
 def test_fit_is_the_loop_written_by_hand(batch_size, validated):
     tx = fg.sgd(0.05, momentum=0.5)
@@ -63,7 +65,9 @@ def test_each_epoch_visits_every_example_once_in_an_order_of_its_own():
         assert sorted(seen.tolist()) == list(range(50))
     assert len({tuple(seen) for seen in epochs.tolist()}) == 4
     again = fit(fg.sgd(0.02), {**DATA, "i": np.arange(50)}, watched, batch_size=1, epochs=2)
-    np.testing.assert_array_equal(again.history["seen"], run.history["seen"][:100])  # the order depends on the key alone
+    np.testing.assert_array_equal(
+        again.history["seen"], run.history["seen"][:100]
+    )  # the order depends on the key alone
 
 
 def test_validation_best_and_history():

@@ -142,7 +142,7 @@ def test_a_method_is_anything_with_init_and_step():
 def test_the_state_goes_on():
     tx = fg.sgd(0.05, momentum=0.9)
     whole = fg.minimize(bowl, jnp.zeros(2), tx, max_steps=20)
-    updates, state = tx.update(jax.grad(bowl)(whole.params), whole.state, whole.params)
+    updates, _ = tx.update(jax.grad(bowl)(whole.params), whole.state, whole.params)
     longer = fg.minimize(bowl, jnp.zeros(2), tx, max_steps=21)
     np.testing.assert_allclose(fg.apply_updates(whole.params, updates), longer.params, rtol=1e-5)
 

@@ -57,7 +57,9 @@ def test_another_learning_rate_compiles_nothing():
         return loss(params, batch)
 
     rates = (1e-3, 1e-2, jnp.float32(0.1), np.float64(0.2))
-    finals = [fg.train(counted, fg.adam(r), fg.TrainState.create(start(), fg.adam(r)), BATCHES)[1]["loss"][-1] for r in rates]
+    finals = [
+        fg.train(counted, fg.adam(r), fg.TrainState.create(start(), fg.adam(r)), BATCHES)[1]["loss"][-1] for r in rates
+    ]
     assert len(traces) == 1
     assert len({float(x) for x in finals}) == 4
 
@@ -123,7 +125,8 @@ def test_keys_differ_between_steps_and_repeat_between_runs():
 
     tx = fg.sgd(0.1)
     draws = [
-        fg.train(noisy, tx, fg.TrainState.create(start(), tx, key=jax.random.key(seed)), BATCHES)[1]["draw"] for seed in (0, 0, 1)
+        fg.train(noisy, tx, fg.TrainState.create(start(), tx, key=jax.random.key(seed)), BATCHES)[1]["draw"]
+        for seed in (0, 0, 1)
     ]
     np.testing.assert_array_equal(draws[0], draws[1])
     assert len({float(x) for x in jnp.concatenate(draws[::2])}) == 16
@@ -140,7 +143,14 @@ def test_model_state_is_carried():
 
 
 def test_what_is_no_inexact_array_is_carried():
-    params = {"w": jnp.zeros(3), "b": jnp.zeros(()), "steps": jnp.arange(2), "name": "linear", "f": jnp.tanh, "none": None}
+    params = {
+        "w": jnp.zeros(3),
+        "b": jnp.zeros(()),
+        "steps": jnp.arange(2),
+        "name": "linear",
+        "f": jnp.tanh,
+        "none": None,
+    }
     tx = fg.adam(0.1)
     state, _ = fg.train(loss, tx, fg.TrainState.create(params, tx), BATCHES)
     assert state.params["name"] == "linear"
@@ -209,7 +219,11 @@ def test_losses_that_are_none(bad, error, words):
 
 @pytest.mark.parametrize(
     ("params", "words"),
-    [({"n": jnp.arange(3)}, ("nothing to train",)), ({"w": 0.5}, ("params['w']", "jnp.asarray(0.5)")), ({}, ("nothing",))],
+    [
+        ({"n": jnp.arange(3)}, ("nothing to train",)),
+        ({"w": 0.5}, ("params['w']", "jnp.asarray(0.5)")),
+        ({}, ("nothing",)),
+    ],
 )
 def test_parameters_that_do_not_train(params, words):
     with pytest.raises(TypeError) as raised:
