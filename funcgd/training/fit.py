@@ -63,7 +63,7 @@ def fit(
 
     Raises:
         ValueError: if leading axes differ, data are empty or shorter than the batch, or `epochs` is no positive
-        integer.
+            integer.
         TypeError: if nothing in `params` trains, or the loss returns no real scalar.
 
     >>> import funcgd as fg, jax, jax.numpy as jnp

@@ -1,0 +1,42 @@
+"""How Sphinx builds the site: `make docs`. Nothing is fetched."""
+
+import sys
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the two extensions that stand beside this file
+
+project = "funcgd"
+author = "the funcgd authors"
+copyright = author
+release = version = installed_version("funcgd")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "docstrings",
+    "public",
+]
+exclude_patterns = ["_build"]
+myst_heading_anchors = 3
+nitpicky = True
+nitpick_ignore_regex = [("py:class", r".*")]  # annotations of other libraries, whose inventories are not fetched
+
+autodoc_typehints = "none"  # docstrings state range and unit, which say more than a union of types
+autodoc_class_signature = "mixed"
+napoleon_use_param = False
+napoleon_use_rtype = False
+toc_object_entries_show_parents = "hide"
+
+html_theme = "furo"
+html_title = "funcgd"
+html_static_path = ["_static"]
+html_css_files = ["funcgd.css"]
+html_copy_source = False
+html_show_sphinx = False
+copybutton_exclude = ".linenos, .gp, .go"
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"

@@ -1,0 +1,103 @@
+"""The documentation: every Python block runs, every link between pages leads somewhere, every public name has its place."""
+
+import doctest
+import importlib
+import re
+import sys
+import traceback
+import types
+from pathlib import Path
+
+import jax
+import pytest
+
+import funcgd as fg
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)]
+TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
+BLOCK = re.compile(r"^( *)```(python|pycon)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+PEERS = ("optax", "flax", "equinox", "numpyro", "torch", "keras")
+
+
+def name(page):
+    return str(page.relative_to(ROOT))
+
+
+def blocks(text):
+    """(kind, code, line) of every Python block, where `line` is that of its first line in the page."""
+    for found in BLOCK.finditer(text):
+        indent, kind, body = found.groups()
+        code = "".join(line.removeprefix(indent) for line in body.splitlines(keepends=True))
+        yield kind, code, text.count("\n", 0, found.start(3)) + 1
+
+
+def run_python(code, line, page, space):
+    exec(compile("\n" * (line - 1) + code, str(page), "exec"), space)
+
+
+def run_session(code, line, page, space):
+    """A session with its outputs, as a doctest in the namespace of the page."""
+    test = doctest.DocTestParser().get_doctest(code, space, name(page), str(page), line - 1)
+    test.globs = space  # the parser has made a copy
+    report = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    if runner.run(test, out=report.append, clear_globs=False).failed:
+        raise AssertionError("".join(report))
+
+
+def attempt(run, code, line, page, space):
+    """What went wrong, with page and line; None if nothing did."""
+    try:
+        run(code, line, page, space)
+    except Exception as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(page)]
+        at = frames[-1].lineno if frames else line
+        return f"{name(page)}:{at}: {type(error).__name__}: {error}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_blocks_run(page, monkeypatch):
+    found = list(blocks(page.read_text()))
+    for peer in PEERS:
+        if any(re.search(rf"^\W*(import|from) {peer}", code, re.MULTILINE) for _, code, _ in found):
+            pytest.importorskip(peer)
+    module = types.ModuleType("page")  # so that classes of the page can be pickled
+    monkeypatch.setitem(sys.modules, "page", module)
+    with jax.numpy_dtype_promotion("standard"):
+        for kind, code, line in found:
+            problem = attempt(run_python if kind == "python" else run_session, code, line, page, vars(module))
+            if problem:
+                pytest.fail(problem, pytrace=False)
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=name)
+def test_links_lead_somewhere(page):
+    outside_code = re.sub(r"^( *)```.*?^\1```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in LINK.findall(outside_code):
+        path = target.split("#")[0]
+        if path and not re.match(r"[a-z]+:", target):
+            assert (page.parent / path).exists(), f"{name(page)}: no such file: {target}"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.parent != ROOT], ids=name)
+def test_pages_are_in_the_table_of_contents(page):
+    trees = "\n".join(p.read_text() for p in DOCS.rglob("index.md"))
+    own = page.relative_to(DOCS).with_suffix("")
+    listed = {
+        line.strip() for tree in re.findall(r"```\{toctree\}(.*?)```", trees, re.DOTALL) for line in tree.splitlines()
+    }
+    assert str(own) in listed or own.name in listed or str(own) == "index"
+
+
+def test_public_names_have_a_place_in_the_reference():
+    pages = "\n".join(p.read_text() for p in (DOCS / "api").glob("*.md"))
+    listed = set()
+    for room in re.findall(r"^\.\. public:: funcgd\.(\w+)$", pages, re.MULTILINE):
+        space = f"fg.{room}." if room in ("problems", "stop", "tree") else "fg."
+        module = importlib.import_module("funcgd.testing") if room == "testing" else getattr(fg, room)
+        listed |= {space + x for x in module.__all__}
+    missing = set((ROOT / "tests" / "public_names.txt").read_text().split()) - listed
+    assert not missing, f"no page in docs/api shows {sorted(missing)}"
