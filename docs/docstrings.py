@@ -8,6 +8,7 @@ import importlib
 import inspect
 import re
 import textwrap
+from collections.abc import Collection
 from typing import Any
 
 SECTION = re.compile(r"(Args|Returns|Raises):$")
@@ -17,8 +18,8 @@ ABBREVIATED = re.compile(r"(?:fg\.)?([A-Za-z_][\w.]*)")
 SPACES = {"": "funcgd", "stop": "funcgd.stop", "tree": "funcgd.tree", "problems": "funcgd.problems"}
 
 
-def convert(lines: list[str]) -> list[str]:
-    """The lines of a docstring as reStructuredText with napoleon's sections."""
+def convert(lines: list[str], arguments: Collection[str] = ()) -> list[str]:
+    """The lines of a docstring as reStructuredText with napoleon's sections; names of `arguments` are no links."""
     out: list[str] = []
     in_section = in_doctest = in_block = False
     for line in lines:
@@ -39,22 +40,19 @@ def convert(lines: list[str]) -> list[str]:
             if in_section or line.startswith("Fields:"):
                 out.append(line)
                 continue
-        elif not in_section:  # a formula
+        elif not in_section and (in_block or not previous):  # a formula
             if not in_block:
-                out += [".. code-block:: none", "   :class: formula", ""] if not previous else []
-                if previous:  # right under a line of text: a continued list item or sentence
-                    out.append(inline(line))
-                    continue
-                in_block = True
+                out += [".. code-block:: none", "   :class: formula", ""]
+            in_block = True
             out.append(line)
             continue
-        line = inline(line)
+        line = inline(line, arguments)
         out.append(REFERENCE.sub(r"**\1.**", line, count=1) if REFERENCE.match(line) else line)
     return out
 
 
-def inline(text: str) -> str:
-    """Text with `code` as literals, or links where it is a public name, and with the marks of reStructuredText escaped."""
+def inline(text: str, arguments: Collection[str] = ()) -> str:
+    """Text with `code` as literals, or links to public names, and with the marks of reStructuredText escaped."""
     parts = re.split(r"(``.*?``|`[^`]*`)", text)
     done = []
     for i, part in enumerate(parts):
@@ -63,7 +61,7 @@ def inline(text: str) -> str:
             continue
         code = part.strip("`")
         before, after = parts[i - 1] if i else "", parts[i + 1] if i + 1 < len(parts) else ""
-        target = public_name(code)
+        target = None if code in arguments else public_name(code)
         role = f":py:obj:`{code} <{target}>`" if target else f"``{code}``"
         glue = "\\ "
         done.append(f"{glue * before[-1:].isalnum()}{role}{glue * after[:1].isalnum()}")
@@ -84,6 +82,14 @@ def public_name(code: str) -> str | None:
     return f"{SPACES[space]}.{name}" if home.startswith("funcgd") and not inspect.ismodule(thing) else None
 
 
+def argument_names(thing: Any) -> set[str]:
+    """The names of the arguments of a function or class, and those that the training step passes."""
+    try:
+        return {"value", *inspect.signature(thing).parameters}
+    except (TypeError, ValueError):
+        return {"value"}
+
+
 def fields(cls: Any) -> list[str]:
     """The fields of a record with the comments that stand beside them, as a list."""
     rows = []
@@ -96,7 +102,7 @@ def fields(cls: Any) -> list[str]:
 
 def on_docstring(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     del app, name, options
-    new = convert(lines)
+    new = convert(lines, argument_names(obj))
     if what == "class":
         listed = fields(obj)
         first = next((i for i, line in enumerate(new) if line.startswith(">>>")), len(new))

@@ -13,7 +13,7 @@ import re
 import sys
 from typing import Any
 
-from docstrings import inline, public_name
+from docstrings import argument_names, inline, public_name
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx import addnodes
@@ -59,7 +59,7 @@ class Public(SphinxDirective):
             alias = types.get(("", name))
             first = " ".join(alias).strip() if alias else (inspect.getdoc(x) or "").split("\n")[0]
             shown = full.replace("funcgd", "fg", 1)
-            table += [f"   * - :py:obj:`{shown} <{full}>`", f"     - {inline(first)}"]
+            table += [f"   * - :py:obj:`{shown} <{full}>`", f"     - {inline(first, argument_names(x))}"]
             if alias:
                 entries += [f".. py:data:: {full}", "", f"   {inline(first)}", ""]
                 continue
@@ -90,9 +90,8 @@ def shorten(app: Any, doctree: nodes.document) -> None:
 
 def described(node: nodes.Node) -> Any:
     """The object that a signature is about."""
-    full = node.parent.get("fullname")
-    module = importlib.import_module("funcgd")
-    return getattr(module, full, None) if full else None
+    signature = node.parent
+    return getattr(sys.modules[signature["module"]], signature["fullname"], None) if signature.get("module") else None
 
 
 def link_names(app: Any, doctree: nodes.document) -> None:
@@ -111,10 +110,8 @@ def link_names(app: Any, doctree: nodes.document) -> None:
 
 def setup(app: Any) -> dict[str, bool]:
     package = importlib.import_module("funcgd")
-    for name in (
-        "stop",
-        "tree",
-    ):  # Sphinx imports what it documents; these two are attributes and no modules of that name
+    # Sphinx imports the module that it documents; these two are attributes, and no modules of that name.
+    for name in ("stop", "tree"):
         sys.modules[f"funcgd.{name}"] = getattr(package, name)
     app.add_directive("public", Public)
     app.connect("doctree-read", shorten)

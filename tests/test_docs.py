@@ -1,4 +1,4 @@
-"""The documentation: every Python block runs, every link between pages leads somewhere, every public name has its place."""
+"""The documentation: its Python blocks run, its links lead somewhere, every public name has its place."""
 
 import doctest
 import importlib
