@@ -26,7 +26,7 @@ nitpicky = True
 nitpick_ignore_regex = [("py:class", r".*")]  # annotations of other libraries, whose inventories are not fetched
 
 autodoc_typehints = "none"  # docstrings state range and unit, which say more than a union of types
-autodoc_class_signature = "mixed"
+autodoc_member_order = "bysource"
 napoleon_use_param = False
 napoleon_use_rtype = False
 toc_object_entries_show_parents = "hide"

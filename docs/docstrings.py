@@ -107,9 +107,23 @@ def on_docstring(app: Any, what: str, name: str, obj: Any, options: Any, lines: 
         listed = fields(obj)
         first = next((i for i, line in enumerate(new) if line.startswith(">>>")), len(new))
         new = [*new[:first], *([""] if listed else []), *listed, *new[first:]]
+    if what == "property" and new:  # napoleon would take what stands before a colon for a type
+        new[0] = new[0].replace(": ", " – ", 1)
     lines[:] = new
 
 
+def on_signature(
+    app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Defaults as one would write them."""
+    del app, what, name, obj, options
+    if signature:
+        signature = re.sub(r"<dataclasses\._MISSING_TYPE object[^>]*>", "…", signature)
+        signature = re.sub(r"<class '(\w+)'>", r"\1", signature)
+    return signature, returns
+
+
 def setup(app: Any) -> dict[str, bool]:
+    app.connect("autodoc-process-signature", on_signature)
     app.connect("autodoc-process-docstring", on_docstring, priority=400)  # napoleon comes at 500
     return {"parallel_read_safe": True}
