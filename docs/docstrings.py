@@ -37,6 +37,9 @@ def convert(lines: list[str], arguments: Collection[str] = ()) -> list[str]:
         indented = line.startswith("    ")
         if not indented:
             in_block, in_section = False, bool(SECTION.match(line))
+            if line == "Returns:":  # napoleon would take what stands before a colon for a type
+                out.append(":returns:")
+                continue
             if in_section or line.startswith("Fields:"):
                 out.append(line)
                 continue
