@@ -47,7 +47,7 @@ def convert(lines: list[str], arguments: Collection[str] = ()) -> list[str]:
             if not in_block:
                 out += [".. code-block:: none", "   :class: formula", ""]
             in_block = True
-            out.append(line)
+            out.append(line.replace("`", ""))
             continue
         line = inline(line, arguments)
         out.append(REFERENCE.sub(r"**\1.**", line, count=1) if REFERENCE.match(line) else line)
