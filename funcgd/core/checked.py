@@ -76,8 +76,10 @@ def _expected_state(self: Any, grads: Any) -> Any:
     leaves, structure = jax.tree.flatten(grads)
     avals = tuple((np.shape(g), jnp.result_type(g)) for g in leaves)
     key = (jax.tree.structure(self), structure, avals, jnp.result_type(float))  # the last one says whether x64 is on
-    if key not in _states:
-        if len(_states) >= 1000:
+    state = _states.get(key, _states)
+    if state is _states:  # nothing there; None may be a state
+        state = jax.eval_shape(self.init, structure.unflatten([jax.ShapeDtypeStruct(*aval) for aval in avals]))
+        if len(_states) >= 256:
             _states.clear()
-        _states[key] = jax.eval_shape(self.init, structure.unflatten([jax.ShapeDtypeStruct(*aval) for aval in avals]))
-    return _states[key]
+        _states[key] = state
+    return state

@@ -61,6 +61,11 @@ def number(within: str = "(-inf, inf)", *, default: Any = dataclasses.MISSING, s
     ValueError: shrink: `factor` must be in (0, 1], got 2.0.
     """
 
+    if not isinstance(within, str):
+        raise TypeError(
+            f'number: `within` must be an interval such as "[0, 1)", got {within!r}; write default={within!r}.'
+        )
+
     def convert(owner: str, name: str, x: Any) -> Any:
         if x is None and default is None:
             return None

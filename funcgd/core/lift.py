@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from funcgd.core import numerics
+from funcgd.core.fields import is_traced
 from funcgd.core.schedule import cast
 
 
@@ -36,19 +37,20 @@ def lift(rule: Callable, numbers: SimpleNamespace, grads: Any, *slots: Any, read
     """
     leaves, structure = jax.tree.flatten(grads)
     columns = [structure.flatten_up_to(x) for x in (*slots, *read)]
-    casts: dict[Any, SimpleNamespace] = {}
-    rows = []
-    for g, *beside in zip(leaves, *columns, strict=True):
+
+    def on_leaf(arrays: dict[str, Any], g: Any, *beside: Any) -> tuple[Any, ...]:
         dtype = numerics.wide_dtype(jnp.result_type(g), *map(jnp.result_type, beside))
-        if dtype not in casts:
-            casts[dtype] = cast(numbers, dtype)
+        h = cast(SimpleNamespace(**{**fixed, **arrays}), dtype)
         # All in one real precision; what is left to JAX is that a complex leaf meets real numbers and slots.
         with jax.numpy_dtype_promotion("standard"):
-            out = rule(casts[dtype], numerics.widen(g, dtype), *(numerics.widen(x, dtype) for x in beside))
-        if not slots:
-            out = (out,)
-        rows.append(
-            (out[0], *(jnp.asarray(new, jnp.result_type(old)) for new, old in zip(out[1:], beside, strict=False)))
-        )
+            out = rule(h, numerics.widen(g, dtype), *(numerics.widen(x, dtype) for x in beside))
+        update, *new = out if slots else (out,)
+        return update, *(jnp.asarray(x, jnp.result_type(old)) for x, old in zip(new, beside, strict=False))
+
+    # While tracing, leaves of equal shape share one trace; numbers known by now stay outside, with all their digits.
+    fixed = {name: x for name, x in vars(numbers).items() if not isinstance(x, jax.Array)}
+    arrays = {name: x for name, x in vars(numbers).items() if isinstance(x, jax.Array)}
+    apply = jax.jit(on_leaf) if any(map(is_traced, leaves)) else on_leaf
+    rows = [apply(arrays, *row) for row in zip(leaves, *columns, strict=True)]
     trees = tuple(structure.unflatten([row[i] for row in rows]) for i in range(1 + len(slots)))
     return trees if slots else trees[0]

@@ -84,10 +84,16 @@ def check_single(value: Any) -> None:
 
 
 def cast(numbers: SimpleNamespace, dtype: Any) -> SimpleNamespace:
-    """The numbers in `dtype`. Python floats stay: JAX adapts them to what they meet."""
-    return SimpleNamespace(
-        **{k: x if isinstance(x, float) or x is None else jnp.asarray(x, dtype) for k, x in vars(numbers).items()}
-    )
+    """The numbers in the real `dtype`, saturating at its range. Python floats stay: JAX adapts them to what they meet."""
+
+    def one(x: Any) -> Any:
+        if isinstance(x, float) or x is None:
+            return x
+        if jnp.result_type(x) == np.float64 != dtype:
+            x = jnp.clip(x, -float(jnp.finfo(dtype).max), float(jnp.finfo(dtype).max))
+        return jnp.asarray(x, dtype)
+
+    return SimpleNamespace(**{name: one(x) for name, x in vars(numbers).items()})
 
 
 def is_concrete(*numbers: Any) -> bool:

@@ -62,7 +62,7 @@ class scale_by_rss(Transform):
     ) -> tuple[Updates, ScaleByRssState]:
         def rule(h: Any, g: jax.Array, total: jax.Array) -> tuple[jax.Array, jax.Array]:
             total = total + numerics.square(g)
-            return g * numerics.rsqrt(total + h.eps), total
+            return g / numerics.root(total + h.eps), total
 
         updates, total = lift(rule, at(self, state.count), grads, state.sum_of_squares)
         return updates, ScaleByRssState(total, next_count(state.count))

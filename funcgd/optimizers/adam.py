@@ -84,7 +84,7 @@ class scale_by_adam(Transform):
             m = numerics.ema(m, g, h.b1)
             v = numerics.ema(v, numerics.square(g), h.b2)
             m_hat = h.b1 * m / h.c1_next + (1 - h.b1) * g / h.c1 if self.nesterov else m / h.c1
-            return numerics.divide(m_hat, numerics.sqrt(v / h.c2 + h.eps_root) + h.eps), m, v
+            return m_hat / (numerics.root(v / h.c2 + h.eps_root) + h.eps), m, v
 
         updates, mu, nu = lift(rule, h, grads, state.mu, state.nu)
         return updates, ScaleByAdamState(t, mu, nu)

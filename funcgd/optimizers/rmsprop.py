@@ -59,8 +59,8 @@ class _Averaged(Transform):
 
     def _scaled(self, h: Any, g: jax.Array, variance: jax.Array) -> jax.Array:
         if self.eps_in_sqrt:
-            return g * numerics.rsqrt(variance + h.eps)
-        return numerics.divide(g, numerics.sqrt(variance) + h.eps)
+            return g / numerics.root(variance + h.eps)
+        return g / (numerics.root(variance) + h.eps)
 
 
 @value

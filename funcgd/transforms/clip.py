@@ -67,11 +67,10 @@ class clip_by_global_norm(Counted):
         self, grads: Updates, state: OptState, params: Params | None = None, **extra: Any
     ) -> tuple[Updates, Any]:
         h = self.numbers(state)
-        # ‖g‖ = scale·r. Dividing g by the scale first keeps every intermediate in range.
-        h.scale, h.r = numerics.split_norm([jnp.asarray(g) for g in jax.tree.leaves(grads)])
-
-        def rule(h: Any, g: jax.Array) -> jax.Array:
-            shrunk = numerics.divide(g, h.scale) * numerics.divide(h.max_norm, h.r)
-            return jnp.where(h.scale * h.r <= h.max_norm, g, jnp.where(h.r < jnp.inf, shrunk, jnp.nan))
-
-        return lift(rule, h, grads), self.next_state(state)
+        # ‖g‖ = scale·r. Multiplying g by 1/scale first keeps every intermediate in range, and by 1 changes nothing.
+        scale, r = numerics.split_norm([jnp.asarray(g) for g in jax.tree.leaves(grads)])
+        h.max_norm = jnp.asarray(h.max_norm, r.dtype)
+        fits = scale * r <= h.max_norm
+        h.inverse = jnp.where(fits, 1, 1 / scale)
+        h.factor = jnp.where(fits, 1, jnp.where(jnp.isfinite(r), numerics.divide(h.max_norm, r), jnp.nan))
+        return lift(lambda h, g: (g * h.inverse) * h.factor, h, grads), self.next_state(state)

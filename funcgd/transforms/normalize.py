@@ -37,10 +37,9 @@ class normalize_by_update_norm(Counted):
 
     def update(self, grads: Updates, state: Any, params: Params | None = None, **extra: Any) -> tuple[Updates, Any]:
         h = self.numbers(state)
-        # ‖g‖ = scale·r. Dividing both by the scale first keeps every intermediate in range.
-        h.scale, h.r = numerics.split_norm([jnp.asarray(g) for g in jax.tree.leaves(grads)])
-
-        def rule(h: Any, g: jax.Array) -> jax.Array:
-            return h.scale_factor * numerics.divide(numerics.divide(g, h.scale), h.r + numerics.divide(h.eps, h.scale))
-
-        return lift(rule, h, grads), self.next_state(state)
+        # ‖g‖ = scale·r. Multiplying both by 1/scale first keeps every intermediate in range.
+        scale, r = numerics.split_norm([jnp.asarray(g) for g in jax.tree.leaves(grads)])
+        h.inverse = 1 / scale
+        divisor = r + jnp.asarray(h.eps, r.dtype) * h.inverse
+        h.divisor = jnp.where(divisor == 0, jnp.inf, divisor)
+        return lift(lambda h, g: h.scale_factor * (g * h.inverse / h.divisor), h, grads), self.next_state(state)

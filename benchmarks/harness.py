@@ -1,0 +1,32 @@
+"""Measure alternatives side by side: interleaved repeats, medians, ratios to the first."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+
+def compare(title: str, runs: dict[str, Callable[[], Any]], repeats: int = 15, warm_up: int = 2) -> dict[str, float]:
+    """Time every function of `runs` in turn, `repeats` times, and print medians and ratios to the first one.
+
+    Absolute times on shared machines prove little; read the ratios. Each function must return its result, so that the
+    clock waits for it.
+    """
+    for run in runs.values():
+        for _ in range(warm_up):
+            jax.block_until_ready(run())
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            began = time.perf_counter()
+            jax.block_until_ready(run())
+            times[name].append(time.perf_counter() - began)
+    medians = {name: statistics.median(column) for name, column in times.items()}
+    first = next(iter(medians.values()))
+    print(f"\n{title}")
+    for name, median in medians.items():
+        spread = f"{min(times[name]) * 1e3:.3f} – {max(times[name]) * 1e3:.3f}"
+        print(f"  {name:<44}{median * 1e3:>11.3f} ms   ratio {median / first:>6.2f}   ({spread} ms)")
+    return medians
