@@ -29,10 +29,9 @@ def lift(rule: Callable, numbers: SimpleNamespace, grads: Any, *slots: Any, read
     Returns:
         The tree of updates without slots; (updates, *new slots) with them.
 
-    >>> import jax.numpy as jnp
+    >>> import funcgd as fg, jax.numpy as jnp
     >>> from types import SimpleNamespace
-    >>> from funcgd.core.lift import lift
-    >>> lift(lambda h, g: -h.rate * g, SimpleNamespace(rate=0.5), {"w": jnp.float32(3.0)})["w"].item()
+    >>> fg.lift(lambda h, g: -h.rate * g, SimpleNamespace(rate=0.5), {"w": jnp.float32(3.0)})["w"].item()
     -1.5
     """
     leaves, structure = jax.tree.flatten(grads)

@@ -48,12 +48,20 @@ def root(x: jax.Array) -> jax.Array:
     return jnp.sqrt(jnp.maximum(x, float(jnp.finfo(x.dtype).tiny)))
 
 
-def square(x: jax.Array) -> jax.Array:
-    """|x|², real. |x| saturates at ¼√max, so that finite input has a finite square; NaN stays NaN."""
-    bound = 0.25 * float(jnp.finfo(x.dtype).max) ** 0.5
+def saturate(x: jax.Array) -> jax.Array:
+    """x with |x| limited to ¼√max, so that its square is finite; infinities and NaN stay what they are.
+
+    Of complex numbers, the real and the imaginary part.
+    """
     if jnp.iscomplexobj(x):
-        return jnp.minimum(jnp.abs(x.real), bound) ** 2 + jnp.minimum(jnp.abs(x.imag), bound) ** 2
-    return jnp.minimum(jnp.abs(x), bound) ** 2
+        return jax.lax.complex(saturate(x.real), saturate(x.imag))
+    bound = 0.25 * float(jnp.finfo(x.dtype).max) ** 0.5
+    return jnp.where(jnp.isinf(x), x, jnp.clip(x, -bound, bound))
+
+
+def square(x: jax.Array) -> jax.Array:
+    """|x|², real."""
+    return x.real * x.real + x.imag * x.imag if jnp.iscomplexobj(x) else x * x
 
 
 def ema(average: jax.Array, x: jax.Array, decay: Any) -> jax.Array:

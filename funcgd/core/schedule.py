@@ -84,7 +84,7 @@ def check_single(value: Any) -> None:
 
 
 def cast(numbers: SimpleNamespace, dtype: Any) -> SimpleNamespace:
-    """The numbers in the real `dtype`, saturating at its range. Python floats stay: JAX adapts them to what they meet."""
+    """The numbers in the real `dtype`, saturating at its range; Python floats stay: JAX adapts them by itself."""
 
     def one(x: Any) -> Any:
         if isinstance(x, float) or x is None:

@@ -25,7 +25,6 @@ class StopReason(enum.IntEnum):
     TARGET_VALUE = 3
     STEP_SIZE = 4
     NON_FINITE = 5
-    INTERRUPTED = 6
 
     @property
     def advice(self) -> str:
@@ -48,7 +47,6 @@ _ADVICE = {
         "The value became NaN or infinite; the last good parameters are returned. Lower the learning rate, clip the "
         "gradient (fg.clip_by_global_norm), or look for a logarithm, root or division at zero in the loss."
     ),
-    StopReason.INTERRUPTED: "Stopped by the user; the parameters of the last finished chunk are returned.",
 }
 
 

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from funcgd.core import numerics
 from funcgd.core.chain import chain
@@ -61,7 +62,8 @@ class scale_by_rss(Transform):
         self, grads: Updates, state: ScaleByRssState, params: Params | None = None, **extra: Any
     ) -> tuple[Updates, ScaleByRssState]:
         def rule(h: Any, g: jax.Array, total: jax.Array) -> tuple[jax.Array, jax.Array]:
-            total = total + numerics.square(g)
+            g = numerics.saturate(g)
+            total = jnp.minimum(total + numerics.square(g), float(jnp.finfo(total.dtype).max))
             return g / numerics.root(total + h.eps), total
 
         updates, total = lift(rule, at(self, state.count), grads, state.sum_of_squares)

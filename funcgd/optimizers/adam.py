@@ -41,7 +41,7 @@ class scale_by_adam(Transform):
 
     With `nesterov`, m̂ = β₁m / (1 − β₁ᵗ⁺¹) + (1 − β₁)g / (1 − β₁ᵗ), which looks one step ahead.
     The update has no unit, and does not change when the loss is scaled (but for ε). Where v̂ = 0 and ε = 0 it is 0.
-    Departure from the paper: |g| saturates at ¼√max of the dtype, so that |g|² stays finite.
+    Departure from the paper: a finite |g| saturates at ¼√max of the dtype, so that |g|² is finite too.
 
     Args:
         b1: β₁ in [0, 1), decay of the first moment.
@@ -81,6 +81,7 @@ class scale_by_adam(Transform):
             h.c1_next = numerics.bias_correction(h.b1, numerics.increment(t))
 
         def rule(h: Any, g: jax.Array, m: jax.Array, v: jax.Array) -> tuple[jax.Array, ...]:
+            g = numerics.saturate(g)
             m = numerics.ema(m, g, h.b1)
             v = numerics.ema(v, numerics.square(g), h.b2)
             m_hat = h.b1 * m / h.c1_next + (1 - h.b1) * g / h.c1 if self.nesterov else m / h.c1

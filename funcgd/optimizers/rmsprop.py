@@ -98,6 +98,7 @@ class scale_by_rms(_Averaged):
         self, grads: Updates, state: ScaleByRmsState, params: Params | None = None, **extra: Any
     ) -> tuple[Updates, ScaleByRmsState]:
         def rule(h: Any, g: jax.Array, v: jax.Array) -> tuple[jax.Array, jax.Array]:
+            g = numerics.saturate(g)
             v = numerics.ema(v, numerics.square(g), h.decay)
             return self._scaled(h, g, v / h.correction), v
 
@@ -139,6 +140,7 @@ class scale_by_stddev(_Averaged):
         self, grads: Updates, state: ScaleByRStdDevState, params: Params | None = None, **extra: Any
     ) -> tuple[Updates, ScaleByRStdDevState]:
         def rule(h: Any, g: jax.Array, m: jax.Array, v: jax.Array) -> tuple[jax.Array, ...]:
+            g = numerics.saturate(g)
             m = numerics.ema(m, g, h.decay)
             v = numerics.ema(v, numerics.square(g), h.decay)
             # Rounding may push the difference below zero, where it has no root.

@@ -213,14 +213,14 @@ def test_square():
     assert np.isnan(numerics.square(jnp.array([np.nan, complex(np.nan, 0)]))).all()
 
 
-def test_square_saturates_below_overflow():
+def test_saturate_leaves_room_for_squares():
     """Sixteen times the largest square is still finite, so that sums with room to spare exist."""
-    huge = numerics.square(jnp.array([1e19, 1e30, MAX, -MAX]))
-    assert np.isfinite(huge).all()
-    assert huge[1:].tolist() == [huge[1]] * 3
-    np.testing.assert_allclose(huge[1], MAX / 16, rtol=1e-6)
-    assert np.isfinite(numerics.square(jnp.array([MAX + MAX * 1j])))
-    assert numerics.square(jnp.array([1e18])) == np.float32(1e18) ** 2  # within the bound nothing changes
+    huge = numerics.saturate(jnp.array([1e19, 1e30, MAX, -MAX]))
+    np.testing.assert_allclose(huge**2, MAX / 16, rtol=1e-6)
+    assert np.sign(huge).tolist() == [1, 1, 1, -1]
+    assert np.isfinite(numerics.square(numerics.saturate(jnp.array([MAX + MAX * 1j])))).all()
+    within = jnp.array([1e18, -1e-30, 0.0, np.inf, -np.inf, np.nan])
+    np.testing.assert_array_equal(numerics.saturate(within), within)
 
 
 # --- averages ---

@@ -159,3 +159,17 @@ def test_units_of_gradient_descent_the_rate_undoes_the_scale():
     np.testing.assert_allclose(
         run(fg.sgd(1e-4), theta, 1e3 * grads), run(fg.sgd(0.1), theta, grads), rtol=1e-4, atol=1e-4
     )
+
+
+@pytest.mark.parametrize(
+    "tx", [fg.adam(0.1), fg.rmsprop(0.1), fg.adagrad(0.1), fg.adamw(0.1, weight_decay=0.0)], ids=repr
+)
+@pytest.mark.parametrize("size", [1e20, 3e38])
+def test_a_huge_gradient_makes_no_huge_step_and_an_infinite_one_shows(tx, size):
+    params = jnp.zeros(2)
+    updates, state = tx.update(jnp.array([size, 1.0]), tx.init(params), params)
+    assert (np.abs(updates) < 1).all()
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
+    updates, _ = tx.update(jnp.array([np.inf, 1.0]), tx.init(params), params)
+    assert not np.isfinite(updates[0])
+    assert np.isfinite(updates[1])
