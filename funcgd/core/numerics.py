@@ -106,10 +106,10 @@ def split_norm(leaves: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
     dtype = wide_dtype(*(x.dtype for x in leaves))
     parts = [widen(part, dtype) for x in leaves for part in ((x.real, x.imag) if jnp.iscomplexobj(x) else (x,))]
     info = jnp.finfo(dtype)
-    power = dtype.type(2.0) ** (3 * info.maxexp // 4)  # its product with any finite number can be squared and summed
+    power = 2.0 ** (3 * info.maxexp // 4)  # any finite number divided by it can be squared, and the squares summed
     plain = _sum_of_squares(parts)
     small = plain < float(info.tiny) / float(info.eps) ** 2  # squares may have lost digits to underflow
-    scale = jnp.where(plain == jnp.inf, power, jnp.where(small, 1 / power, dtype.type(1)))
+    scale = jnp.asarray(jnp.where(plain == jnp.inf, power, jnp.where(small, 1 / power, 1.0)), dtype)
     rescaled = functools.partial(_rescaled_sum_of_squares, parts, scale)
     return scale, sqrt(jax.lax.cond(scale == 1, lambda: plain, rescaled))
 

@@ -65,9 +65,9 @@ class join_schedules:
         step, starts = as_step(step), boundary_steps(type(self).__name__, self.boundaries)
         result, start = real(0.0), np.int32(0)
         for i, schedule in enumerate(self.schedules):
-            local = jnp.maximum(step - start, 0)
+            local = jnp.maximum(step - start, np.int32(0))
             if i < len(starts):
-                local = jnp.minimum(local, jnp.maximum(starts[i] - start - 1, 0))
+                local = jnp.minimum(local, jnp.maximum(starts[i] - start - np.int32(1), np.int32(0)))
             here = real(schedule(local))
             if here.shape not in ((), step.shape):
                 raise ValueError(

@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import importlib
 import pickle
 
 import hypothesis.strategies as st
@@ -273,8 +272,7 @@ def test_any_kind_of_step(schedule):
 
 
 def test_float64_where_it_is_enabled():
-    home = jax if hasattr(jax, "enable_x64") else importlib.import_module("jax.experimental")
-    with home.enable_x64(True):
+    with float64_mode():
         for schedule in ALL.values():
             assert jax.eval_shape(schedule, 3).dtype == np.float64
             traced = jax.eval_shape(lambda s: s(3), jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), schedule))
