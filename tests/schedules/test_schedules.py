@@ -13,6 +13,7 @@ from hypothesis import given, settings
 
 import funcgd.core as core
 from funcgd import schedules as fs
+from funcgd.core.numerics import float64_mode
 
 LAST = 2**31 - 1
 STEPS = np.arange(40, dtype=np.int32)

@@ -1,0 +1,40 @@
+"""The examples run, and their own checks at the end hold."""
+
+import importlib.util
+from pathlib import Path
+
+import jax
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+pytest.importorskip("sklearn")
+pytest.importorskip("matplotlib")
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_digits(tmp_path, monkeypatch, capsys):
+    """With fewer optimizers, and Adam as it is: its accuracy is the claim."""
+    with jax.numpy_dtype_promotion("standard"):
+        example = load("digits")
+        chosen = {"Adam": example.RUNS["Adam"], "SGD": (example.RUNS["SGD"][0], 1, 2)}
+        monkeypatch.setattr(example, "RUNS", chosen)
+        means = example.main(tmp_path / "figure.png")
+    assert means["Adam"] >= 0.96
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    shown = capsys.readouterr()
+    assert "SGD" in shown.out
+    assert str(tmp_path / "figure.png") in shown.out
+    assert "100%" in shown.err
+
+
+def test_every_example_has_its_test():
+    named = {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {
+        "every_example_has_its_test"
+    }
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == named
