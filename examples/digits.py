@@ -57,7 +57,7 @@ def run(tx, batch_size, epochs, parts, keys, bar):
     for _ in range(epochs):
         states, *row = many(tx, states, training, validation)
         curves.append(jax.device_get(row))
-        bar.update(1 / epochs)
+        bar.update()
     seconds = time.perf_counter() - began
     losses, accuracies = (jnp.stack(column, axis=1) for column in zip(*curves, strict=True))
     return losses, accuracies, jax.vmap(accuracy)(jax.vmap(lambda s: s.params)(states), test), seconds
@@ -70,7 +70,8 @@ def main(figure: Path = Path("digits.png")) -> dict[str, float]:
 
     fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     rows, means = [], {}
-    with tqdm(total=len(RUNS), bar_format="{desc:>18} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}") as bar:
+    total = sum(epochs for _, _, epochs in RUNS.values())
+    with tqdm(total=total, bar_format="{desc:>18} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}") as bar:
         for name, (tx, batch_size, epochs) in RUNS.items():
             bar.set_description(name)
             losses, accuracies, test, seconds = run(tx, batch_size, epochs, parts, keys, bar)
