@@ -101,8 +101,11 @@ def split_norm(leaves: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
     Reference: Blue, A portable Fortran program to find the Euclidean norm of a vector, ACM TOMS 4, 1978.
     """
     leaves = [x for x in leaves if x.size]
-    if not leaves:
-        return jnp.float32(1), jnp.float32(0)
+    return _split_norm(leaves) if leaves else (jnp.float32(1), jnp.float32(0))
+
+
+@functools.partial(jax.jit, inline=True)  # called without jit, it compiles once for each list of shapes
+def _split_norm(leaves: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
     dtype = wide_dtype(*(x.dtype for x in leaves))
     parts = [widen(part, dtype) for x in leaves for part in ((x.real, x.imag) if jnp.iscomplexobj(x) else (x,))]
     info = jnp.finfo(dtype)

@@ -45,7 +45,8 @@ _ADVICE = {
     StopReason.STEP_SIZE: "Converged: the parameters no longer move by more than the tolerance.",
     StopReason.NON_FINITE: (
         "The value became NaN or infinite; the last good parameters are returned. Lower the learning rate, clip the "
-        "gradient (fg.clip_by_global_norm), or look for a logarithm, root or division at zero in the loss."
+        "gradient (fg.clip_by_global_norm), or look for a logarithm, root or division at zero in the loss, or a label "
+        "out of range in the data."
     ),
 }
 
@@ -90,7 +91,7 @@ class StopRule:
 
     >>> import funcgd as fg
     >>> fg.stop.gradient_norm(1e-3) | fg.stop.target_value(0.0)
-    either(gradient_norm(tolerance=0.001), target_value(target=0.0))
+    gradient_norm(tolerance=0.001) | target_value(target=0.0)
     """
 
     def init(self) -> Any:
@@ -108,52 +109,61 @@ class StopRule:
         return both(self, other)
 
 
+class _Pair(StopRule):
+    first: StopRule
+    second: StopRule
+    _symbol: str
+
+    def init(self) -> Any:
+        return self.first.init(), self.second.init()
+
+    def test(self, progress: Progress, state: Any) -> tuple[jax.Array, Any]:
+        a, first = self.first.test(progress, state[0])
+        b, second = self.second.test(progress, state[1])
+        return self._join(a, b), (first, second)
+
+    def _join(self, a: jax.Array, b: jax.Array) -> jax.Array:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        first, second = (f"({rule!r})" if isinstance(rule, _Pair) else repr(rule) for rule in (self.first, self.second))
+        return f"{first} {self._symbol} {second}"
+
+
 @value
-class either(StopRule):
+class either(_Pair):
     """Stop when one of two rules says so; the first that does gives the reason.
 
     >>> import funcgd as fg
-    >>> fg.stop.either(fg.stop.gradient_norm(1e-3), fg.stop.target_value(0.0)).first
-    gradient_norm(tolerance=0.001)
+    >>> fg.stop.gradient_norm(1e-3) | fg.stop.target_value(0.0)
+    gradient_norm(tolerance=0.001) | target_value(target=0.0)
     """
 
     first: StopRule
     second: StopRule
 
-    def init(self) -> Any:
-        return self.first.init(), self.second.init()
+    _symbol = "|"
 
-    def test(self, progress: Progress, state: Any) -> tuple[jax.Array, Any]:
-        a, first = self.first.test(progress, state[0])
-        b, second = self.second.test(progress, state[1])
-        return jnp.where(a != 0, a, b), (first, second)
-
-    def __repr__(self) -> str:
-        return f"either({self.first!r}, {self.second!r})"
+    def _join(self, a: jax.Array, b: jax.Array) -> jax.Array:
+        return jnp.where(a != 0, a, b)
 
 
 @value
-class both(StopRule):
+class both(_Pair):
     """Stop when two rules say so at the same step; the first gives the reason.
 
     >>> import funcgd as fg
-    >>> fg.stop.both(fg.stop.gradient_norm(1e-3), fg.stop.target_value(0.0)).second
-    target_value(target=0.0)
+    >>> fg.stop.gradient_norm(1e-3) & fg.stop.target_value(0.0)
+    gradient_norm(tolerance=0.001) & target_value(target=0.0)
     """
 
     first: StopRule
     second: StopRule
 
-    def init(self) -> Any:
-        return self.first.init(), self.second.init()
+    _symbol = "&"
 
-    def test(self, progress: Progress, state: Any) -> tuple[jax.Array, Any]:
-        a, first = self.first.test(progress, state[0])
-        b, second = self.second.test(progress, state[1])
-        return jnp.where((a != 0) & (b != 0), a, 0), (first, second)
-
-    def __repr__(self) -> str:
-        return f"both({self.first!r}, {self.second!r})"
+    def _join(self, a: jax.Array, b: jax.Array) -> jax.Array:
+        return jnp.where((a != 0) & (b != 0), a, 0)
 
 
 def code_when(condition: jax.Array, reason: StopReason) -> jax.Array:

@@ -83,7 +83,7 @@ def value(cls: type[T]) -> type[T]:
 
     cls.__post_init__ = __post_init__  # pyright: ignore[reportAttributeAccessIssue]
     for name, method in (("__eq__", _equal), ("__hash__", _hash), ("__repr__", _repr)):
-        if name not in cls.__dict__:
+        if getattr(cls, name) is getattr(object, name):  # neither the class nor a base has one of its own
             setattr(cls, name, method)
     cls = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
 

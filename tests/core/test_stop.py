@@ -69,8 +69,8 @@ def test_rules_nest_and_every_state_advances():
 
 def test_rules_are_values_that_compile():
     rule = below(1.0) | (calls(3) & below(2.0))
-    assert repr(rule) == "either(below(target=1.0), both(calls(n=3.0), below(target=2.0)))"
-    assert eval(repr(rule), {"either": either, "both": both, "below": below, "calls": calls}) == rule
+    assert repr(rule) == "below(target=1.0) | (calls(n=3.0) & below(target=2.0))"
+    assert eval(repr(rule), {"below": below, "calls": calls}) == rule
     code, state = jax.jit(lambda rule: rule.test(progress(0.0), rule.init()))(rule)
     assert (code, code.dtype) == (TARGET, jnp.int32)
     assert jax.tree.structure(state) == jax.tree.structure(rule.init())
