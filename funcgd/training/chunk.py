@@ -5,11 +5,21 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from funcgd.core.types import Batch
+from funcgd.core import tree
+from funcgd.core.types import Batch, Params
 from funcgd.training.data import order, take
 from funcgd.training.state import TrainState
 from funcgd.training.step import TrainStep
+
+
+WORK = 3e8  # parameters · examples in one chunk: a small part of a second on one core, many times what its start costs
+
+
+def longest_chunk(params: Params, batch_size: int) -> int:
+    """How many steps a chunk may have: many short ones or few long ones, by the size of the arguments alone."""
+    return int(np.clip(WORK / (tree.size(params) * batch_size), 10, 10_000))
 
 
 class Plan(NamedTuple):

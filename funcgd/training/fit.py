@@ -13,13 +13,12 @@ from funcgd.core.types import Batch, Params
 from funcgd.core.validate import leading_axis
 from funcgd.core.values import hold, release
 from funcgd.training import objective
-from funcgd.training.chunk import plan, run_chunk
+from funcgd.training.chunk import longest_chunk, plan, run_chunk
 from funcgd.training.data import check_batch_size, on_device
 from funcgd.training.evaluate import evaluate
 from funcgd.training.state import TrainState, eval_params
 from funcgd.training.step import make_step
 
-LONGEST_CHUNK = 1000  # steps between two looks of the host; to start a chunk costs as much as some ten small steps
 EVALUATION_BATCH = 1024  # examples at a time in validation: enough to fill a device, few enough to fit
 
 
@@ -88,7 +87,7 @@ def fit(
     step = make_step(loss, tx)
     state = TrainState.create(params, step.tx, key=run_key)
 
-    per_epoch = -(-n // size)
+    per_epoch, room = -(-n // size), longest_chunk(state.frozen_params, size)
     last, done = epochs * per_epoch, 0
     good = best = state  # `good` is the latest state that a finite loss was computed from
     lowest, reason = np.inf, StopReason.MAX_STEPS
@@ -96,9 +95,9 @@ def fit(
     epochs_seen: list[dict[str, float]] = []
     with tqdm(total=last, unit="step", disable=not progress) as bar:
         while done < last:
-            ahead = plan(done, last, n, size, LONGEST_CHUNK, epoch_ends=validation is not None)
+            ahead = plan(done, last, n, size, room, epoch_ends=validation is not None)
             new, rows, count = run_chunk(
-                step, state, data, order_key, ahead.steps, batch_size=ahead.batch_size, stride=size, room=LONGEST_CHUNK
+                step, state, data, order_key, ahead.steps, batch_size=ahead.batch_size, stride=size, room=room
             )
             count = int(count)
             rows = {name: np.asarray(column[:count]) for name, column in rows.items()}

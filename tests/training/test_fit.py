@@ -110,7 +110,7 @@ def test_other_rates_and_other_lengths_compile_nothing():
 
 
 def test_long_runs_cross_epochs_and_chunks():
-    run = fit(fg.sgd(0.01), epochs=420)  # 2100 steps: more than two chunks
+    run = fit(fg.sgd(0.01), epochs=420)  # 2100 steps
     state, losses = by_hand(fg.sgd(0.01), 10, 420)
     np.testing.assert_allclose(run.params["w"], state.params["w"], rtol=1e-4)
     np.testing.assert_allclose(run.history["loss"], losses, rtol=1e-3, atol=1e-9)
