@@ -26,6 +26,9 @@ class StopReason(enum.IntEnum):
     STEP_SIZE = 4
     NON_FINITE = 5
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def advice(self) -> str:
         """What to do about it."""
@@ -67,6 +70,13 @@ class Result(NamedTuple):
     state: Any  # what continues the run: the optimizer's state (minimize) or the TrainState (fit)
     history: Any  # arrays along the run, by name; None if not recorded
     aux: Any  # what the objective returned beside its value, at `params`
+
+    def __repr__(self) -> str:
+        arrays = [x for x in jax.tree.leaves(self.params) if hasattr(x, "shape")]
+        size = sum(np.size(x) for x in arrays)
+        params = repr(self.params) if size <= 10 else f"<{size} numbers in {len(arrays)} arrays>"
+        kept = f", history={list(self.history)}" if self.history else ""
+        return f"Result(reason={self.reason}, steps={self.steps}, value={self.value}, params={params}{kept})"
 
 
 class Progress(NamedTuple):

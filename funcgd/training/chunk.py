@@ -13,7 +13,6 @@ from funcgd.training.data import order, take
 from funcgd.training.state import TrainState
 from funcgd.training.step import TrainStep
 
-
 WORK = 3e8  # parameters · examples in one chunk: a small part of a second on one core, many times what its start costs
 
 

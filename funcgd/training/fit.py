@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from funcgd.core.stop import Result, StopReason
 from funcgd.core.types import Batch, Params
-from funcgd.core.validate import leading_axis
+from funcgd.core.validate import check_key, leading_axis
 from funcgd.core.values import hold, release
 from funcgd.training import objective
 from funcgd.training.chunk import longest_chunk, plan, run_chunk
@@ -63,7 +63,7 @@ def fit(
     Raises:
         ValueError: if leading axes differ, data are empty or shorter than the batch, or `epochs` is no positive
             integer.
-        TypeError: if nothing in `params` trains, or the loss returns no real scalar.
+        TypeError: if nothing in `params` trains, the loss returns no real scalar, or `key` is no random key.
 
     >>> import funcgd as fg, jax, jax.numpy as jnp
     >>> data = {"x": jnp.arange(8.0), "y": 3 * jnp.arange(8.0)}
@@ -75,6 +75,7 @@ def fit(
     """
     n = leading_axis("fit", "data", data)
     size = check_batch_size("fit", batch_size, n)
+    check_key("fit", key)
     if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1:
         raise ValueError(f"fit: `epochs` must be an integer of at least 1, got {epochs!r}.")
     if validation is None and metrics is not None:

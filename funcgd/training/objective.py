@@ -74,7 +74,7 @@ def freeze(who: str, what: str, params: Params) -> Params:
 
     def settle(path: tuple, x: Any) -> Any:
         if isinstance(x, (jax.Array, np.ndarray, np.generic)) and not is_traced(x):
-            return jnp.asarray(x, x.dtype)
+            return jnp.asarray(x)  # float64 becomes float32 unless 64-bit types are enabled, as everywhere in JAX
         if isinstance(x, float) and all(not isinstance(key, jax.tree_util.GetAttrKey) for key in path):
             raise TypeError(
                 f"{who}: `{what}{jax.tree_util.keystr(path)}` is a Python float; only arrays are trained: "

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from funcgd.core.transform import as_transform
 from funcgd.core.types import OptState, Params
+from funcgd.core.validate import check_key
 from funcgd.training import objective
 
 
@@ -42,15 +43,18 @@ class TrainState:
             model_state: what the model remembers, such as running means.
 
         Raises:
-            TypeError: if nothing in `params` trains.
+            TypeError: if nothing in `params` trains, or `key` is no random key.
         """
+        if key is None:
+            key = jax.random.key(0)
+        check_key("TrainState.create", key)
         frozen = objective.freeze("TrainState.create", "params", params)
         trained, _ = objective.split(frozen)
         return cls(
             step=jnp.zeros((), jnp.int32),
             frozen_params=frozen,
             opt_state=as_transform("TrainState.create", tx).init(trained),
-            key=jax.random.key(0) if key is None else key,
+            key=key,
             model_state=jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(x)), model_state),
         )
 

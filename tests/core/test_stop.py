@@ -105,3 +105,21 @@ def test_as_reason():
     assert as_reason(jnp.int32(3)) is fg.StopReason.TARGET_VALUE
     assert as_reason(jnp.array([1, 2])).tolist() == [1, 2]
     assert jax.jit(as_reason)(jnp.int32(3)) == 3
+
+
+def test_results_print_in_a_line():
+    result = fg.Result(
+        params={"w": jnp.ones((3, 4)), "name": "net"},
+        best=None,
+        value=jnp.float32(0.5),
+        reason=fg.StopReason.MAX_STEPS,
+        steps=7,
+        state=None,
+        history={"loss": jnp.ones(7)},
+        aux=None,
+    )
+    expected = "Result(reason=MAX_STEPS, steps=7, value=0.5, params=<12 numbers in 1 arrays>, history=['loss'])"
+    assert repr(result) == expected
+    assert "params=2.0, history" not in repr(result._replace(params=2.0, history=None))
+    assert "params=2.0" in repr(result._replace(params=2.0))
+    assert str(fg.StopReason.NON_FINITE) == "NON_FINITE"

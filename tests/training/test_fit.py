@@ -195,6 +195,19 @@ def test_bad_input(options, words):
     assert all(word in str(raised.value) for word in ("fit", *words))
 
 
+def test_double_precision_input_becomes_single_without_a_word():
+    doubles = jax.tree.map(lambda x: x.astype(np.float64), DATA)
+    run = fit(fg.sgd(0.1), doubles, params={"w": np.zeros(3)})  # warnings are errors here
+    np.testing.assert_allclose(run.params["w"], fit(fg.sgd(0.1)).params["w"], rtol=1e-6)
+
+
+def test_keys_of_both_styles_and_nothing_else():
+    new, old = (fit(fg.sgd(0.1), key=key).params["w"] for key in (jax.random.key(3), jax.random.PRNGKey(3)))
+    np.testing.assert_array_equal(new, old)
+    with pytest.raises(TypeError, match="fit: `key` must be one random key"):
+        fit(fg.sgd(0.1), key=3)
+
+
 def test_metrics_must_be_named():
     with pytest.raises(TypeError, match="dict of scalars"):
         fit(fg.sgd(0.1), validation=DATA, metrics=lambda p, b: 3.0)
