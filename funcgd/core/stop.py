@@ -1,7 +1,7 @@
 """Why a loop ended, what it returns, and the base of the rules that end it."""
 
 import enum
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,9 @@ class StopReason(enum.IntEnum):
     TARGET_VALUE = 3
     STEP_SIZE = 4
     NON_FINITE = 5
+    VALUE_CHANGE = 6
+    PATIENCE = 7
+    WALL_TIME = 8
 
     def __str__(self) -> str:
         return self.name
@@ -37,7 +40,7 @@ class StopReason(enum.IntEnum):
     @property
     def converged(self) -> bool:
         """Whether a rule was met, rather than a limit or a failure."""
-        return self in (StopReason.GRADIENT_NORM, StopReason.TARGET_VALUE, StopReason.STEP_SIZE)
+        return self in _CONVERGED
 
 
 _ADVICE = {
@@ -46,12 +49,18 @@ _ADVICE = {
     StopReason.GRADIENT_NORM: "Converged: the norm of the gradient is within the tolerance.",
     StopReason.TARGET_VALUE: "Converged: the value reached the target.",
     StopReason.STEP_SIZE: "Converged: the parameters no longer move by more than the tolerance.",
+    StopReason.VALUE_CHANGE: "Converged: the value no longer changes by more than the tolerance.",
+    StopReason.PATIENCE: "No improvement for as long as the patience allows; `best` has the parameters before that.",
+    StopReason.WALL_TIME: "Out of time. Go on from `state`, or allow more seconds.",
     StopReason.NON_FINITE: (
         "The value became NaN or infinite; the last good parameters are returned. Lower the learning rate, clip the "
         "gradient (fg.clip_by_global_norm), or look for a logarithm, root or division at zero in the loss, or a label "
         "out of range in the data."
     ),
 }
+
+
+_CONVERGED = {StopReason.GRADIENT_NORM, StopReason.TARGET_VALUE, StopReason.STEP_SIZE, StopReason.VALUE_CHANGE}
 
 
 class Result(NamedTuple):
@@ -83,14 +92,15 @@ class Progress(NamedTuple):
     """What a stopping rule may look at; what it does not use is not computed.
 
     >>> import funcgd as fg
-    >>> fg.Progress._fields
-    ('step', 'value', 'gradient_norm', 'step_norm')
+    >>> fg.Progress(step=3, value=0.5).gradient_norm is None
+    True
     """
 
-    step: jax.Array  # (), int32: finished updates
-    value: jax.Array  # (), the objective at the present parameters
-    gradient_norm: jax.Array  # (), ‖g‖₂ there
-    step_norm: jax.Array  # (), ‖x_k − x_{k−1}‖₂; ∞ before the first update
+    step: Any  # (), int32: finished updates
+    value: Any  # (), what is minimised: the objective, or the monitored loss
+    gradient_norm: Any = None  # (), ‖g‖₂
+    step_norm: Any = None  # (), ‖x_k − x_{k−1}‖₂; ∞ before the first update
+    metrics: Any = None  # what else is known, scalars by name
 
 
 class StopRule:
@@ -103,6 +113,8 @@ class StopRule:
     >>> fg.stop.gradient_norm(1e-3) | fg.stop.target_value(0.0)
     gradient_norm(tolerance=0.001) | target_value(target=0.0)
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     def init(self) -> Any:
         """The state of the rule before the first test."""
@@ -123,6 +135,10 @@ class _Pair(StopRule):
     first: StopRule
     second: StopRule
     _symbol: str
+
+    @property
+    def needs(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.first.needs | self.second.needs
 
     def init(self) -> Any:
         return self.first.init(), self.second.init()

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from tqdm.auto import tqdm
 
-from funcgd.core.stop import Result, StopReason
+from funcgd.core.stop import Progress, Result, StopReason, StopRule
 from funcgd.core.types import Batch, Params
 from funcgd.core.validate import check_key, leading_axis
 from funcgd.core.values import hold, release
@@ -33,6 +33,7 @@ def fit(
     key: jax.Array,
     validation: Batch | None = None,
     metrics: Callable | None = None,
+    stop: StopRule | None = None,
     progress: bool = True,
 ) -> Result:
     """Train for some epochs over data in memory.
@@ -51,6 +52,9 @@ def fit(
         key: PRNG key for the order of the examples and the loss's own randomness.
         validation: data to evaluate at each epoch's end, without updates.
         metrics: `metrics(params, batch)` → dict of scalars, evaluated on `validation` beside its loss.
+        stop: a stopping rule, such as `fg.stop.patience(5)`, tested at each epoch's end with `validation`, else at each
+            chunk's. Its value is the monitored loss; its metrics are "loss" (the mean of the chunk), "validation loss"
+            and "validation …" for `metrics`; its norms are those of the last step.
         progress: whether to show a progress bar.
 
     Returns:
@@ -78,6 +82,8 @@ def fit(
     check_key("fit", key)
     if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1:
         raise ValueError(f"fit: `epochs` must be an integer of at least 1, got {epochs!r}.")
+    if stop is not None and not isinstance(stop, StopRule):
+        raise TypeError(f"fit: `stop` must be a stopping rule such as fg.stop.patience(5), got {stop!r}.")
     if validation is None and metrics is not None:
         raise ValueError("fit: `metrics` are evaluated on `validation` data, and none were given.")
     if validation is not None:
@@ -85,13 +91,14 @@ def fit(
         validation = on_device(validation)
     data = on_device(data)
     order_key, run_key = jax.random.split(key)
-    step = make_step(loss, tx)
+    step = make_step(loss, tx, norms=stop is not None and bool(stop.needs & {"gradient_norm", "step_norm"}))
     state = TrainState.create(params, step.tx, key=run_key)
 
     per_epoch, room = -(-n // size), longest_chunk(state.frozen_params, size)
     last, done = epochs * per_epoch, 0
     good = best = state  # `good` is the latest state that a finite loss was computed from
     lowest, reason = np.inf, StopReason.MAX_STEPS
+    rule_state = None if stop is None else stop.init()
     history: dict[str, list] = {}
     epochs_seen: list[dict[str, float]] = []
     with tqdm(total=last, unit="step", disable=not progress) as bar:
@@ -119,6 +126,12 @@ def fit(
                 lowest, best = monitored, state
             bar.update(count)
             bar.set_postfix({name: f"{x:.4g}" for name, x in shown.items()}, refresh=False)
+            if stop is not None and (validation is None or done % per_epoch == 0):
+                g, u = (rows[name][-1] if step.norms else None for name in ("gradient_norm", "update_norm"))
+                code, rule_state = stop.test(Progress(done, monitored, g, u, shown), rule_state)
+                if int(code):
+                    reason = StopReason(int(code))
+                    break
     joined: dict[str, Any] = {name: np.concatenate(columns) for name, columns in history.items()}
     if validation is not None:
         joined["validation"] = {

@@ -105,7 +105,7 @@ def minimize(
 
     Raises:
         TypeError: if `fun` returns no real scalar, or nothing in `x0` can vary.
-        ValueError: if `max_steps` is negative.
+        ValueError: if `max_steps` is negative, or the rule needs a clock or metrics.
 
     >>> import funcgd as fg
     >>> run = fg.minimize(lambda x: (x - 3) ** 2, 0.0, fg.sgd(0.5), max_steps=10, stop=fg.stop.gradient_norm(1e-6))
@@ -118,6 +118,9 @@ def minimize(
         raise TypeError(f"minimize: `args` must be a tuple of further arguments of `fun`, got {describe(args)}.")
     if stop is not None and not isinstance(stop, StopRule):
         raise TypeError(f"minimize: `stop` must be a stopping rule such as fg.stop.gradient_norm(1e-6), got {stop!r}.")
+    refused = set() if stop is None else stop.needs & {"clock", "metrics"}
+    if refused:
+        raise ValueError(f"minimize: `stop` needs {', '.join(refused)}, which only fg.fit has; got {stop!r}.")
     if isinstance(max_steps, bool) or not isinstance(max_steps, (int, np.integer)) or max_steps < 0:
         raise ValueError(f"minimize: `max_steps` must be an integer of at least 0, got {max_steps!r}.")
     x0 = jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(x)) if isinstance(x, (float, complex)) else x, x0)

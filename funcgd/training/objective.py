@@ -43,8 +43,9 @@ def evaluate_loss(
             f"{who}: the loss must return a value or (value, fg.Aux(…)), got {describe(aux)} beside its value."
         )
     check_scalar(who, "the loss", value)
-    if "loss" in aux.metrics:
-        raise ValueError(f"{who}: the loss reports a metric named 'loss'; that name is taken by its value.")
+    taken = {"loss", "gradient_norm", "update_norm"} & set(aux.metrics)
+    if taken:
+        raise ValueError(f"{who}: the loss reports a metric named {min(taken)!r}; that name is taken.")
     return value, aux if aux.model_state is not None else aux._replace(model_state=model_state)
 
 

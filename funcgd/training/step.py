@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from funcgd.core import numerics
+from funcgd.core import numerics, tree
+from funcgd.core.fields import static
 from funcgd.core.transform import Transform, apply_updates, as_transform
 from funcgd.core.types import Batch
 from funcgd.core.values import value
@@ -27,6 +28,7 @@ class TrainStep:
 
     loss: Callable
     tx: Transform
+    norms: bool = static(default=False)
 
     def __call__(self, state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
         trained, carried = objective.split(state.frozen_params)
@@ -48,16 +50,20 @@ class TrainStep:
             opt_state=opt_state,
             model_state=_like(aux.model_state, state.model_state),
         )
-        return state, {"loss": loss, **aux.metrics}
+        metrics = {"loss": loss, **aux.metrics}
+        if self.norms:
+            metrics |= {"gradient_norm": tree.norm(grads), "update_norm": tree.norm(updates)}
+        return state, metrics
 
 
-def make_step(loss: Callable, tx: Any) -> TrainStep:
+def make_step(loss: Callable, tx: Any, *, norms: bool = False) -> TrainStep:
     """The pure function `step(state, batch) -> (state, metrics)` that makes one update.
 
     Args:
         loss: `loss(params, batch)` → a real scalar, or (scalar, `fg.Aux`). Parameters named `key` and `model_state` are
             filled in: a fresh PRNG key for each step, and the model's state.
         tx: the optimizer, of funcgd or any library with `init` and `update`.
+        norms: report "gradient_norm" (before the optimizer clips it) and "update_norm", too.
 
     Returns:
         A step over `TrainState`; metrics are a dict with "loss", at the parameters before the step, and what the loss
@@ -72,7 +78,7 @@ def make_step(loss: Callable, tx: Any) -> TrainStep:
     """
     if not callable(loss):
         raise TypeError(f"make_step: `loss` must be a function (params, batch) → value, got {loss!r}.")
-    return TrainStep(loss, as_transform("make_step", tx))
+    return TrainStep(loss, as_transform("make_step", tx), norms)
 
 
 def ascent(grads: Any) -> Any:
