@@ -1,6 +1,7 @@
 """Values, transforms and their chains, schedules' protocol, trees, safe numerics, checks, stopping."""
 
 from funcgd.core import tree
+from funcgd.core.apply_updates import apply_updates
 from funcgd.core.chain import Chain, chain, named_chain
 from funcgd.core.fields import number, static, vector
 from funcgd.core.hyperparameters import hyperparameters
@@ -14,7 +15,6 @@ from funcgd.core.transform import (
     GradientTransformation,
     ScaleByScheduleState,
     Transform,
-    apply_updates,
     identity,
     stateless,
 )

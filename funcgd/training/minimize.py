@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from funcgd.core import tree
+from funcgd.core.apply_updates import apply_updates
 from funcgd.core.fields import describe, is_traced
 from funcgd.core.stop import Progress, Result, StopReason, StopRule, as_reason
-from funcgd.core.transform import Transform, apply_updates, as_transform
+from funcgd.core.transform import Transform, as_transform
 from funcgd.core.types import Params
 from funcgd.core.values import hold, release, value
 from funcgd.training import objective

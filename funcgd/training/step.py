@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from funcgd.core import numerics, tree
+from funcgd.core.apply_updates import apply_updates
 from funcgd.core.fields import static
-from funcgd.core.transform import Transform, apply_updates, as_transform
+from funcgd.core.transform import Transform, as_transform
 from funcgd.core.types import Batch
 from funcgd.core.values import value
 from funcgd.training import objective
