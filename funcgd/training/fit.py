@@ -108,7 +108,7 @@ def fit(
                 step, state, data, order_key, ahead.steps, batch_size=ahead.batch_size, stride=size, room=room
             )
             count = int(count)
-            rows = {name: np.asarray(column[:count]) for name, column in rows.items()}
+            rows = {name: column[:count] for name, column in jax.device_get(rows).items()}
             for name, column in rows.items():
                 history.setdefault(name, []).append(column)
             if not np.isfinite(rows["loss"][-1]):
