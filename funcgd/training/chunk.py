@@ -10,6 +10,7 @@ import numpy as np
 from funcgd.core import tree
 from funcgd.core.types import Batch, Params
 from funcgd.training.data import order, take
+from funcgd.training.shuffle import EXACT_BELOW, shuffled_indices
 from funcgd.training.state import TrainState
 from funcgd.training.step import TrainStep
 
@@ -70,13 +71,18 @@ def run_chunk(
         return order(key, t // per_epoch, n)
 
     def batch_at(t: jax.Array, indices: jax.Array | None) -> Batch:
-        if indices is None:
+        if stride == n:
             return data
-        return take(data, jax.lax.dynamic_slice_in_dim(indices, (t % per_epoch) * stride, batch_size))
+        first = (t % per_epoch) * stride
+        if indices is None:
+            positions = first + jnp.arange(batch_size, dtype=jnp.int32)
+            return take(data, shuffled_indices(key, t // per_epoch, n, positions))
+        return take(data, jax.lax.dynamic_slice_in_dim(indices, first, batch_size))
 
     # Compiled as a unit, so that asking for the shapes of its results does not trace the loss a second time.
     advance = jax.jit(lambda state, indices: step(state, batch_at(state.step, indices)))
-    indices = None if stride == n else shuffled(state.step)
+    # An epoch's order is carried where it is short; a long one is never formed.
+    indices = shuffled(state.step) if stride < n < EXACT_BELOW else None
     _, shapes = jax.eval_shape(advance, state, indices)
     rows = jax.tree.map(lambda x: jnp.zeros((room, *x.shape), x.dtype), shapes)
 

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from scipy import stats
 
+import funcgd as fg
 from funcgd.core.numerics import MAX_COUNT, float64_mode
+from funcgd.training.chunk import run_chunk
 from funcgd.training.data import order
 from funcgd.training.shuffle import EXACT_BELOW, ROUNDS, feistel_permutation, mix, shuffled_indices
 
@@ -125,14 +127,14 @@ def test_bad_positions():
         shuffled_indices(KEY, 0, 10, jnp.arange(3.0))
 
 
-def sizes(jaxpr):
-    """The number of elements of every array in a program, those of the programs within it included."""
+def arrays(jaxpr):
+    """The shape and dtype of every array in a program, those of the programs within it included."""
     for equation in jaxpr.eqns:
-        yield from (x.aval.size for x in (*equation.invars, *equation.outvars))
+        yield from (x.aval for x in (*equation.invars, *equation.outvars))
         for part in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns")):
             inner = getattr(part, "jaxpr", part)
             if hasattr(inner, "eqns"):
-                yield from sizes(inner)
+                yield from arrays(inner)
 
 
 def test_memory_is_that_of_the_positions():
@@ -140,7 +142,7 @@ def test_memory_is_that_of_the_positions():
         return shuffled_indices(key, epoch, MAX_COUNT, positions)
 
     arguments = (KEY, jnp.int32(0), jnp.arange(64))
-    assert max(sizes(jax.make_jaxpr(f)(*arguments).jaxpr)) == 64
+    assert max(x.size for x in arrays(jax.make_jaxpr(f)(*arguments).jaxpr)) == 64
     used = jax.jit(f).lower(*arguments).compile().memory_analysis()
     if used is not None:  # not every backend tells
         assert used.temp_size_in_bytes < 64 * 1024
@@ -244,3 +246,40 @@ def test_mix_is_a_bijection_with_avalanche():
     chance = np.array([[((row >> np.uint32(bit)) & np.uint32(1)).mean() for bit in range(32)] for row in flipped])
     np.testing.assert_allclose(chance, 0.5, atol=0.02)
     assert len(np.unique(mix(jnp.arange(2**20, dtype=jnp.uint32)))) == 2**20
+
+
+MANY = 70_000
+EXAMPLES = {"i": np.arange(MANY, dtype=np.int32)}
+
+
+def visits(w, batch):
+    """Its gradient counts the visits of each example in the batch, so under gradient descent −w counts all of them."""
+    return w[batch["i"]].sum(), fg.Aux(metrics={"first": batch["i"][0]})
+
+
+def test_fit_visits_each_of_many_examples_once_per_epoch():
+    size = 9_999  # seven batches, and a last one of seven examples
+    for epochs in (1, 2):
+        options = {"batch_size": size, "epochs": epochs, "key": KEY, "progress": False}
+        run = fg.fit(visits, jnp.zeros(MANY), fg.sgd(1.0), EXAMPLES, **options)
+        np.testing.assert_array_equal(run.params, -epochs * np.ones(MANY))
+    order_key, _ = jax.random.split(KEY)
+    starts = size * np.arange(8)
+    expected = [shuffled_indices(order_key, epoch, MANY, starts) for epoch in range(2)]
+    np.testing.assert_array_equal(run.history["first"], np.concatenate(expected))
+
+
+def test_fit_never_forms_a_long_order():
+    """In the program of a chunk no array of integers is longer than the batch, besides the data."""
+    step = fg.make_step(lambda w, batch: (w * batch["x"]).mean(), fg.sgd(1.0))
+    state = fg.TrainState.create(jnp.zeros(()), step.tx, key=KEY)
+
+    def longest(n):
+        def chunk(data):
+            return run_chunk(step, state, data, KEY, jnp.int32(3), batch_size=64, stride=64, room=10)
+
+        program = jax.make_jaxpr(chunk)({"x": jnp.zeros(n)}).jaxpr
+        return max(x.size for x in arrays(program) if jnp.issubdtype(x.dtype, jnp.integer))
+
+    assert longest(EXACT_BELOW) == 64
+    assert longest(EXACT_BELOW - 1) == EXACT_BELOW - 1  # a short one is carried
