@@ -8,6 +8,7 @@ from funcgd.training.per_example import mean_loss, per_example_grad
 from funcgd.training.state import TrainState, eval_params
 from funcgd.training.step import TrainStep, make_step
 from funcgd.training.train import train
+from funcgd.training.wrappers import l1_penalty, l2_penalty, weighted_sum
 
 __all__ = [
     "Aux",
@@ -18,9 +19,12 @@ __all__ = [
     "eval_params",
     "evaluate",
     "fit",
+    "l1_penalty",
+    "l2_penalty",
     "make_step",
     "mean_loss",
     "minimize",
     "per_example_grad",
     "train",
+    "weighted_sum",
 ]

@@ -43,15 +43,20 @@ def as_mask(mask: Any) -> Callable[[Params], Any] | Frozen | None:
     return mask if mask is None or callable(mask) or isinstance(mask, Frozen) else Frozen(mask)
 
 
-def _broadcast(mask: Any, params: Params) -> Any:
-    """The mask with one boolean for every leaf of `params`."""
+def broadcast_mask(who: str, mask: Any, params: Params) -> Any:
+    """The mask with one boolean for every leaf of `params`.
+
+    Raises:
+        TypeError: if it holds anything but booleans.
+        ValueError: if it is no prefix of the tree of `params`.
+    """
     try:
         chosen = (mask if isinstance(mask, Frozen) else Frozen(mask(params))).tree
         return jax.tree.map(lambda flag, part: jax.tree.map(lambda _: flag, part), chosen, params)
     except TypeError as error:
-        raise TypeError(f"add_decayed_weights: `mask`: {error}") from error
+        raise TypeError(f"{who}: `mask`: {error}") from error
     except ValueError as error:
-        raise ValueError(f"add_decayed_weights: `mask` must be a prefix of the parameters' tree: {error}") from error
+        raise ValueError(f"{who}: `mask` must be a prefix of the parameters' tree: {error}") from error
 
 
 @value
@@ -89,6 +94,6 @@ class add_decayed_weights(Counted):
         h = self.numbers(state)
         updates = lift(lambda h, g, p: g + h.weight_decay * p, h, grads, read=(params,))
         if self.mask is not None:
-            chosen = _broadcast(self.mask, params)
+            chosen = broadcast_mask("add_decayed_weights", self.mask, params)
             updates = jax.tree.map(lambda on, u, g: u if on else jnp.asarray(g, u.dtype), chosen, updates, grads)
         return updates, self.next_state(state)

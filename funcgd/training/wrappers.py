@@ -1,0 +1,263 @@
+"""Losses made of losses: weighted sums, and penalties on the parameters."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from funcgd.core import numerics, signature
+from funcgd.core.fields import describe, field, is_number, number, plain, static
+from funcgd.core.schedule import check_single
+from funcgd.core.signature import instance_signature
+from funcgd.core.types import Batch, Params, Scalar
+from funcgd.core.values import value
+from funcgd.training.objective import Aux, check_scalar, split
+from funcgd.training.per_example import as_loss, mean_loss
+from funcgd.transforms.weight_decay import Mask, as_mask, broadcast_mask
+
+
+def as_names(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """`names` as a tuple of strings."""
+    if names is None:
+        return None
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"expected a sequence of strings, got {describe(names)}.")
+    return tuple(names)
+
+
+def as_losses(owner: str, name: str, losses: Any) -> tuple:
+    """`losses` as a tuple of callables."""
+    if not isinstance(losses, (list, tuple)):
+        raise TypeError(f"{owner}: `{name}` must be a sequence of losses, got {describe(losses)}.")
+    if not losses:
+        raise ValueError(f"{owner}: `{name}` must hold at least one loss, got none.")
+    return tuple(as_loss(owner, f"{name}[{i}]", loss) for i, loss in enumerate(losses))
+
+
+def as_numbers(owner: str, name: str, numbers: Any) -> tuple:
+    """`numbers` as a tuple of floats."""
+    if not isinstance(numbers, (list, tuple)) and np.ndim(numbers) != 1:
+        raise TypeError(f"{owner}: `{name}` must be a sequence of numbers, got {describe(numbers)}.")
+    for i, x in enumerate(numbers):
+        if not is_number(x):
+            raise TypeError(f"{owner}: `{name}[{i}]` must be a number, got {describe(x)}.")
+    return plain(owner, name, tuple(numbers))
+
+
+@value
+class weighted_sum:
+    """The sum of losses times their weights; it reports each of them as a metric.
+
+        L(θ) = Σᵢ wᵢ Lᵢ(θ)
+
+    A value: the weights are numbers of it, so other weights do not recompile, and one may differentiate with respect
+    to them. Metrics that the losses report are passed on under their own names.
+
+    Args:
+        losses: Lᵢ(params, batch) → a real scalar, or (scalar, `fg.Aux`). Those that have a parameter named `key` get a
+            key each, those that have one named `model_state` all get the same; at most one may return a new one.
+        weights: wᵢ, real numbers, one for each loss.
+        names: under which the losses are reported; None is the names of the functions.
+
+    Raises:
+        TypeError, ValueError: at construction, if there are not as many weights and names as losses, or names are
+            missing or not unique; when called, if a loss returns no scalar, two report the same metric, or two return a
+            model state.
+
+    >>> import funcgd as fg
+    >>> def data(w, batch):
+    ...     return (w - batch) ** 2
+    >>> def prior(w, batch):
+    ...     return w**2
+    >>> loss = fg.weighted_sum([data, prior], [1.0, 0.5])
+    >>> loss
+    weighted_sum(losses=(data, prior), weights=(1.0, 0.5))
+    >>> value, aux = loss(2.0, 5.0)
+    >>> float(value), aux.metrics
+    (11.0, {'data': 9.0, 'prior': 4.0})
+    """
+
+    losses: Sequence[Callable] = field("plain", as_losses)
+    weights: Sequence[Scalar] = field("plain", as_numbers)
+    names: Sequence[str] | None = static(default=None, convert=as_names)
+
+    def __post_init__(self) -> None:
+        n, titles = len(self.losses), self._titles
+        for what, x in (("weights", self.weights), ("names", titles)):
+            if len(x) != n:
+                raise ValueError(f"weighted_sum: `{what}` must be {n}, one for each loss, got {len(x)}.")
+        for i, title in enumerate(titles):
+            if title is None:
+                raise ValueError(f"weighted_sum: `losses[{i}]` has no name; give `names`, one for each loss.")
+            if title == "loss":
+                raise ValueError(
+                    f"weighted_sum: `losses[{i}]` is named 'loss', as the sum will be; give `names`, one for each loss."
+                )
+            if title in titles[:i]:
+                raise ValueError(f"weighted_sum: two losses are named {title!r}; give `names`, one for each loss.")
+
+    @property
+    def _titles(self) -> list[Any]:
+        return list(self.names) if self.names is not None else [_name(loss) for loss in self.losses]
+
+    @instance_signature
+    def __signature__(self) -> inspect.Signature:
+        wanted = [name for name in ("key", "model_state") if any(signature.names(loss, name) for loss in self.losses)]
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature([inspect.Parameter(name, kind) for name in ("params", "batch", *wanted)])
+
+    def __call__(self, params: Params, batch: Batch, **extra: Any) -> tuple[jax.Array, Aux]:
+        terms: list[jax.Array] = []
+        metrics: dict[str, Any] = {}
+        model_state, source = None, None
+        for i, (title, loss, weight) in enumerate(zip(self._titles, self.losses, self.weights, strict=True)):
+            if np.shape(weight):
+                raise ValueError(
+                    f"weighted_sum: `weights[{i}]` has shape {np.shape(weight)}, so this is a stack of values "
+                    f"(fg.stack, fg.grid). Use it under jax.vmap, or take one member with fg.unstack."
+                )
+            own = {name: x for name, x in extra.items() if signature.names(loss, name)}
+            if "key" in own:
+                own["key"] = jax.random.fold_in(own["key"], i)
+            term, aux = _parted(loss(params, batch, **own))
+            aux = Aux() if aux is None else aux
+            check_scalar("weighted_sum", f"`{title}`", term)
+            if not isinstance(aux, Aux):
+                raise TypeError(
+                    f"weighted_sum: `{title}` must return a value or (value, fg.Aux(…)), got {describe(aux)} beside it."
+                )
+            for name, x in ((title, term), *aux.metrics.items()):
+                if name in metrics:
+                    raise ValueError(
+                        f"weighted_sum: {name!r} is reported twice, the second time by `{title}`; rename the metric, "
+                        f"or give other `names`."
+                    )
+                metrics[name] = x
+            if aux.model_state is not None:
+                if source is not None:
+                    raise ValueError(
+                        f"weighted_sum: at most one loss may return a model state, got one of `{source}` and one of "
+                        f"`{title}`."
+                    )
+                model_state, source = aux.model_state, title
+            dtype = numerics.wide_dtype(jnp.result_type(term))
+            terms.append(jnp.asarray(weight, dtype) * jnp.asarray(term, dtype))
+        dtype = numerics.wide_dtype(*(term.dtype for term in terms))
+        total = sum((jnp.asarray(term, dtype) for term in terms), jnp.zeros((), dtype))
+        return total, Aux(metrics, model_state)
+
+
+def _name(loss: Any) -> str | None:
+    """The name of the function inside `loss`; None if it has none."""
+    if isinstance(loss, mean_loss):
+        return _name(loss.per_example_loss)
+    if isinstance(loss, _Penalty):
+        return _name(loss.loss)
+    name = getattr(loss, "__name__", type(loss).__name__)
+    return None if name == "<lambda>" else name
+
+
+# --- penalties ------------------------------------------------------------------------------------------------------
+
+
+class _Penalty:
+    loss: Callable
+    strength: Any
+    mask: Any
+
+    @instance_signature
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self.loss)
+
+    def __call__(self, params: Params, *args: Any, **extra: Any) -> Any:
+        who = type(self).__name__
+        check_single(self)
+        f, aux = _parted(self.loss(params, *args, **extra))
+        check_scalar(who, "the loss", f)
+        chosen = jax.tree.map(jnp.asarray, split(params)[0])  # as the optimizer sees them: None where nothing trains
+        if self.mask is not None:
+            flags = broadcast_mask(who, self.mask, chosen)
+            chosen = jax.tree.map(lambda flag, x: x if flag else None, flags, chosen)
+        leaves = jax.tree.leaves(chosen)
+        dtype = numerics.wide_dtype(jnp.result_type(f), *(x.dtype for x in leaves))
+        total = jnp.zeros((), dtype)
+        for x in leaves:
+            total = total + jnp.sum(self._entry(numerics.widen(x, dtype)))
+        penalized = jnp.asarray(f, dtype) + jnp.asarray(self.strength, dtype) * total
+        return penalized if aux is None else (penalized, aux)
+
+    def _entry(self, x: jax.Array) -> jax.Array:
+        raise NotImplementedError
+
+
+def _parted(out: Any) -> tuple[Any, Any]:
+    return out if isinstance(out, tuple) and len(out) == 2 else (out, None)
+
+
+@value
+class l2_penalty(_Penalty):
+    """A loss plus half the squared norm of the parameters: ridge regression, a Gaussian prior.
+
+        L(θ) + (λ/2) Σᵢ |θᵢ|²
+
+    Its gradient is that of L plus λθ, so before plain gradient descent it is the same as `fg.add_decayed_weights`;
+    adaptive methods rescale it with the gradient, which is what `fg.adamw` avoids. A value: another strength does not
+    recompile. It takes and returns what the loss does, so it wraps other wrappers and is wrapped by them; one for
+    `fg.minimize` may have any arguments after the parameters.
+
+    Args:
+        loss: `loss(params, batch)` → a real scalar, or (scalar, `fg.Aux`).
+        strength: λ in [0, ∞), [loss]/[param]².
+        mask: which leaves are penalised: a pytree of booleans or a prefix of one, or a function params → that; None is
+            all. Only floating and complex leaves are.
+
+    Raises:
+        ValueError: when called, if the mask does not fit the parameters.
+
+    Reference: Hoerl, Kennard, Ridge regression: biased estimation for nonorthogonal problems, Technometrics 12, 1970.
+
+    >>> import funcgd as fg, jax, jax.numpy as jnp
+    >>> loss = fg.l2_penalty(lambda w, batch: jnp.mean(w["a"] * batch), 0.5, mask={"a": True, "b": False})
+    >>> jax.grad(loss)({"a": 4.0, "b": 4.0}, jnp.ones(3))["a"].item()
+    3.0
+    """
+
+    loss: Callable = field("plain", as_loss)
+    strength: Scalar = number("[0, inf)", schedule=False)
+    mask: Mask = static(default=None, convert=as_mask)
+
+    def _entry(self, x: jax.Array) -> jax.Array:
+        return numerics.square(x) * 0.5
+
+
+@value
+class l1_penalty(_Penalty):
+    """A loss plus the sum of the absolute parameters, which drives many of them to 0: the lasso.
+
+        L(θ) + λ Σᵢ |θᵢ|
+
+    Its gradient is that of L plus λ sign(θ), and 0 where θ is 0; of complex numbers |θ| is the modulus. Gradient
+    methods come near 0 and step across it. Otherwise like `l2_penalty`.
+
+    Args:
+        loss: `loss(params, batch)` → a real scalar, or (scalar, `fg.Aux`).
+        strength: λ in [0, ∞), [loss]/[param].
+        mask: which leaves are penalised, as in `l2_penalty`.
+
+    Reference: Tibshirani, Regression shrinkage and selection via the lasso, J. R. Stat. Soc. B 58, 1996.
+
+    >>> import funcgd as fg, jax, jax.numpy as jnp
+    >>> loss = fg.l1_penalty(lambda w, batch: jnp.mean(batch), 0.5)
+    >>> jax.grad(loss)(jnp.array([-2.0, 0.0, 3.0]), jnp.ones(3)).tolist()
+    [-0.5, 0.0, 0.5]
+    """
+
+    loss: Callable = field("plain", as_loss)
+    strength: Scalar = number("[0, inf)", schedule=False)
+    mask: Mask = static(default=None, convert=as_mask)
+
+    def _entry(self, x: jax.Array) -> jax.Array:
+        return jnp.where(x == 0, 0, jnp.abs(jnp.where(x == 0, 1, x)))
