@@ -1,7 +1,7 @@
 """Gradient transforms, to be chained: scale, clip, normalise, momentum, weight decay; and guards around them."""
 
 from funcgd.transforms.clip import clip, clip_by_global_norm
-from funcgd.transforms.guard import SkipNonfiniteState, skip_nonfinite
+from funcgd.transforms.guard import SkipNonfiniteState, SkipSpikesState, skip_nonfinite, skip_spikes
 from funcgd.transforms.momentum import TraceState, trace
 from funcgd.transforms.normalize import normalize_by_update_norm
 from funcgd.transforms.scale import scale, scale_by_learning_rate, scale_by_schedule
@@ -9,6 +9,7 @@ from funcgd.transforms.weight_decay import add_decayed_weights
 
 __all__ = [
     "SkipNonfiniteState",
+    "SkipSpikesState",
     "TraceState",
     "add_decayed_weights",
     "clip",
@@ -18,5 +19,6 @@ __all__ = [
     "scale_by_learning_rate",
     "scale_by_schedule",
     "skip_nonfinite",
+    "skip_spikes",
     "trace",
 ]
