@@ -50,7 +50,7 @@ def test_bijection(n):
     assert is_bijection(whole(n), n)
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=5)
 @given(n=st.integers(1, 5000), seed=st.integers(0, 2**32 - 1))
 def test_bijection_for_any_size_and_key(n, seed):
     assert is_bijection(whole(n, jax.random.key(seed)), n)
@@ -148,7 +148,7 @@ def test_memory_is_that_of_the_positions():
         assert used.temp_size_in_bytes < 64 * 1024
 
 
-KEYS = 100_000
+KEYS = 60_000
 
 
 @functools.partial(jax.jit, static_argnames="n")
@@ -164,9 +164,9 @@ def counts(n, key):
     return single, first_two.reshape(n, n), ends.reshape(n, n)
 
 
-@pytest.mark.parametrize("n", [13, 16, 33])
+@pytest.mark.parametrize("n", [13, 16, 24])
 def test_values_and_pairs_of_values_are_uniform_over_keys(n):
-    """Small n are the hardest: with half as many rounds, 13 and 16 fail by 40 standard deviations and more.
+    """Small n are the hardest: with half as many rounds, all of these fail by 20 standard deviations and more.
 
     χ² of positions × values: rows and columns both sum to the number of keys, which leaves (n − 1)² degrees of freedom
     and makes the plain sum n/(n − 1) too large. Of pairs of distinct values: n(n − 1) − 1.
@@ -237,11 +237,11 @@ def test_number_of_cycles():
 
 
 def test_mix_is_a_bijection_with_avalanche():
-    """Each of the 32 bits of the argument flips each bit of the result with probability ½ ± 0.02, over 10⁵ arguments.
+    """Each of the 32 bits of the argument flips each bit of the result with probability ½ ± 0.02, over 20,000 of them.
 
-    The standard deviation of the mean is 0.0016. Bijective: three xor-shifts and two odd multipliers; seen on 2²⁰.
+    The standard deviation of the mean is 0.0035. Bijective: three xor-shifts and two odd multipliers; seen on 2²⁰.
     """
-    x = jax.random.bits(KEY, (100_000,), jnp.uint32)
+    x = jax.random.bits(KEY, (20_000,), jnp.uint32)
     flipped = np.asarray(mix(x)[None] ^ mix(x[None] ^ (np.uint32(1) << np.arange(32, dtype=np.uint32))[:, None]))
     chance = np.array([[((row >> np.uint32(bit)) & np.uint32(1)).mean() for bit in range(32)] for row in flipped])
     np.testing.assert_allclose(chance, 0.5, atol=0.02)
