@@ -43,6 +43,10 @@ class Chain(Transform):
     def needs(self) -> frozenset[str]:
         return frozenset().union(*(tx.needs for tx in self.transforms))
 
+    @property
+    def guards(self) -> bool:
+        return any(tx.guards for tx in self.transforms)
+
     def eval_params(self, state: OptState, params: Params) -> Params:
         states = state if self.names is None else [state[name] for name in self.names]
         for tx, part in zip(self.transforms, states, strict=True):

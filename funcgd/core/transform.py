@@ -71,6 +71,11 @@ class Transform:
         """The optional arguments that `update` cannot do without: "params", or names of extras."""
         return frozenset()
 
+    @property
+    def guards(self) -> bool:
+        """Whether non-finite losses and gradients are dealt with in here, so that a loop may go on after one."""
+        return False
+
     def eval_params(self, state: OptState, params: Params) -> Params:
         """The parameters to evaluate a model with: `params` themselves, unless the transform averages."""
         del state
@@ -164,6 +169,10 @@ class Composed(Transform):
     @property
     def needs(self) -> frozenset[str]:
         return self.compose().needs
+
+    @property
+    def guards(self) -> bool:
+        return self.compose().guards
 
     def eval_params(self, state: OptState, params: Params) -> Params:
         return self.compose().eval_params(state, params)

@@ -49,7 +49,7 @@ def plan(done: int, last: int, n: int, batch_size: int, longest: int, epoch_ends
 def run_chunk(
     step: TrainStep, state: TrainState, data: Batch, key: Any, steps: Any, *, batch_size: int, stride: int, room: int
 ) -> tuple[TrainState, dict[str, jax.Array], jax.Array]:
-    """Make `steps` steps from `state`, fewer if the loss becomes non-finite.
+    """Make `steps` steps from `state`, fewer if the loss becomes non-finite (unless the optimizer guards against that).
 
     Args:
         step: the training step.
@@ -93,7 +93,7 @@ def run_chunk(
             indices = jax.lax.cond(starts_epoch, shuffled, lambda _: indices, state.step)
         state, found = advance(state, indices)
         rows = jax.tree.map(lambda column, x: column.at[count].set(x), rows, found)
-        return count + 1, state, indices, rows, jnp.isfinite(found["loss"])
+        return count + 1, state, indices, rows, jnp.isfinite(found["loss"]) | step.tx.guards
 
     def unfinished(carry: tuple) -> jax.Array:
         count, _, _, _, finite = carry

@@ -62,7 +62,8 @@ def fit(
         dict of "step", "loss" and `metrics`, one entry for each epoch. `best` has the lowest validation loss; without
         validation, the lowest mean training loss over the chunk of steps that led to it. `state` is the final
         `TrainState`. If the loss becomes NaN or infinite, training stops, the reason is NON_FINITE, and params, state
-        and steps are those of the latest chunk's start whose loss was finite.
+        and steps are those of the latest chunk's start whose loss was finite. With a guard in the optimizer, such as
+        `fg.skip_nonfinite`, it goes on.
 
     Raises:
         ValueError: if leading axes differ, data are empty or shorter than the batch, or `epochs` is no positive
@@ -111,11 +112,12 @@ def fit(
             rows = {name: column[:count] for name, column in jax.device_get(rows).items()}
             for name, column in rows.items():
                 history.setdefault(name, []).append(column)
-            if not np.isfinite(rows["loss"][-1]):
+            finite = rows["loss"][np.isfinite(rows["loss"])]
+            if not step.tx.guards and len(finite) < count:
                 state, reason = state if count > 1 else good, StopReason.NON_FINITE
                 break
             good, state, done = state, new, done + count
-            shown = {"loss": float(np.mean(rows["loss"]))}
+            shown = {"loss": float(np.mean(finite)) if len(finite) else np.nan}
             monitored = shown["loss"] if validation is None else np.inf
             if validation is not None and done % per_epoch == 0:
                 found = validate(step.loss, metrics, step.tx, state, validation)

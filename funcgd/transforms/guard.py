@@ -26,6 +26,10 @@ class Guard(Transform):
     def needs(self) -> frozenset[str]:
         return self.inner.needs
 
+    @property
+    def guards(self) -> bool:
+        return True
+
     def eval_params(self, state: Any, params: Params) -> Params:
         return self.inner.eval_params(state.inner_state, params)
 

@@ -94,7 +94,12 @@ def test_reasons_are_codes_with_advice():
     assert int(fg.StopReason.RUNNING) == 0
     assert len({int(r) for r in fg.StopReason}) == len(fg.StopReason)
     assert all(r.advice.endswith(".") for r in fg.StopReason)
-    assert {r.name for r in fg.StopReason if r.converged} == {"GRADIENT_NORM", "TARGET_VALUE", "STEP_SIZE", "VALUE_CHANGE"}
+    assert {r.name for r in fg.StopReason if r.converged} == {
+        "GRADIENT_NORM",
+        "TARGET_VALUE",
+        "STEP_SIZE",
+        "VALUE_CHANGE",
+    }
     assert (code_when(jnp.array(True), fg.StopReason.NON_FINITE), code_when(jnp.array(False), fg.StopReason(5))) == (
         5,
         0,

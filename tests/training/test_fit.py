@@ -142,6 +142,21 @@ def test_nan_stops_with_a_reason_and_the_last_good_parameters():
     jax.tree.map(np.testing.assert_array_equal, run.params, START)
 
 
+def test_a_guard_in_the_chain_goes_on_after_a_bad_batch():
+    def breaks(params, batch):
+        return loss(params, batch) + jnp.where(batch["bad"].any(), jnp.nan, 0.0)
+
+    data = {**DATA, "bad": np.arange(50) == 7}
+    tx = fg.chain(fg.clip_by_global_norm(10.0), fg.skip_nonfinite(fg.sgd(0.1, momentum=0.5)))
+    run = fit(tx, data, breaks, epochs=6)
+    assert run.reason is fg.StopReason.MAX_STEPS
+    assert np.isnan(run.history["loss"]).sum() == 6  # the example comes once in each epoch
+    assert int(fg.tree.get(run.state.opt_state, "skipped")) == 6
+    assert loss(run.params, DATA) < 1e-2
+    assert np.isfinite(run.value)
+    assert fit(fg.sgd(0.1, momentum=0.5), data, breaks, epochs=6).reason is fg.StopReason.NON_FINITE
+
+
 def test_divergence_returns_the_latest_state_with_a_finite_loss():
     run = fit(fg.sgd(30.0), epochs=50, validation=DATA)
     assert run.reason is fg.StopReason.NON_FINITE
