@@ -42,9 +42,6 @@ def is_plain_callable(x: Any) -> bool:
     return callable(x) and jax.tree_util.all_leaves((x,))
 
 
-# --- the decorator ------------------------------------------------------------------------------------------------
-
-
 @dataclass_transform(frozen_default=True, field_specifiers=(number, vector, static, field))
 def value(cls: type[T]) -> type[T]:
     """Make `cls` a value: a frozen dataclass that is a pytree, prints as code and compares by content.

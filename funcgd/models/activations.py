@@ -1,14 +1,12 @@
 """Activations: functions of z that keep its shape, and the names of the usual ones."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from funcgd.core.fields import describe
-
-Activation: TypeAlias = str | Callable[[jax.Array], jax.Array] | None
 
 
 def identity(z: jax.Array) -> jax.Array:

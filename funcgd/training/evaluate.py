@@ -11,7 +11,7 @@ from funcgd.core.numerics import widen
 from funcgd.core.types import Batch, Params
 from funcgd.core.validate import is_inexact, leading_axis
 from funcgd.core.values import hold, release
-from funcgd.training import objective
+from funcgd.training import partition
 from funcgd.training.data import check_batch_size, on_device
 
 
@@ -37,13 +37,13 @@ def evaluate(metrics: Callable, params: Params, data: Batch, batch_size: int | N
     """
     n = leading_axis("evaluate", "data", data)
     batch_size = check_batch_size("evaluate", batch_size, n)
-    frozen = objective.freeze("evaluate", "params", params)
+    frozen = partition.freeze("evaluate", "params", params)
     return _evaluate(hold(metrics), frozen, on_device(data), batch_size)
 
 
 @functools.partial(jax.jit, static_argnames="batch_size")
 def _evaluate(metrics: Any, frozen: Params, data: Batch, batch_size: int) -> dict[str, jax.Array]:
-    metrics, params = release(metrics), objective.thaw(frozen)
+    metrics, params = release(metrics), partition.thaw(frozen)
     n = jax.tree.leaves(data)[0].shape[0]
     batches, rest = divmod(n, batch_size)
 

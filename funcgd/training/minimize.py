@@ -15,7 +15,7 @@ from funcgd.core.stop import Progress, Result, StopReason, StopRule, as_reason
 from funcgd.core.transform import Transform, as_transform
 from funcgd.core.types import Params
 from funcgd.core.values import hold, release, value
-from funcgd.training import objective
+from funcgd.training import objective, partition
 from funcgd.training.step import ascent
 
 
@@ -125,7 +125,7 @@ def minimize(
     if isinstance(max_steps, bool) or not isinstance(max_steps, (int, np.integer)) or max_steps < 0:
         raise ValueError(f"minimize: `max_steps` must be an integer of at least 0, got {max_steps!r}.")
     x0 = jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(x)) if isinstance(x, (float, complex)) else x, x0)
-    x0 = objective.freeze("minimize", "x0", x0)
+    x0 = partition.freeze("minimize", "x0", x0)
     if not hasattr(method, "step"):
         method = FirstOrder(as_transform("minimize", method))
     result = _minimize(hold(fun), x0, method, args, int(max_steps), stop, has_aux, int(max_steps) if record else None)
@@ -133,10 +133,10 @@ def minimize(
     if history is not None and not is_traced(result.steps) and not np.ndim(result.steps):
         history = jax.tree.map(lambda rows: rows[: int(result.steps) + 1], history)
     return result._replace(
-        params=objective.thaw(result.params),
-        best=objective.thaw(result.best),
+        params=partition.thaw(result.params),
+        best=partition.thaw(result.best),
         reason=as_reason(result.reason),
-        history=history if history is None else {**history, "params": objective.thaw(history["params"])},
+        history=history if history is None else {**history, "params": partition.thaw(history["params"])},
     )
 
 
@@ -145,10 +145,10 @@ def _minimize(
     held: Any, x0: Params, method: Any, args: tuple, max_steps: Any, stop: Any, has_aux: bool, recorded: int | None
 ) -> Result:
     fun = release(held)
-    trained, carried = objective.split(x0)
+    trained, carried = partition.split(x0)
 
     def f(x: Params, args: tuple) -> tuple[Any, Any]:
-        out = fun(objective.thaw(objective.merge(x, carried)), *args)
+        out = fun(partition.thaw(partition.merge(x, carried)), *args)
         f_x, aux = out if has_aux else (out, None)
         objective.check_scalar("minimize", "`fun`", f_x)
         return f_x, aux
@@ -205,8 +205,8 @@ def _minimize(
     end = jax.lax.while_loop(lambda loop: loop.code == 0, body, start)
     failed = (end.code == StopReason.NON_FINITE) & (end.k > 0)
     return Result(
-        params=objective.merge(_where(failed, end.good, end.x), carried),
-        best=objective.merge(end.best, carried),
+        params=partition.merge(_where(failed, end.good, end.x), carried),
+        best=partition.merge(end.best, carried),
         value=end.best_value,
         reason=end.code,
         steps=jnp.where(failed, end.k - 1, end.k),

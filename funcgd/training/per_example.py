@@ -15,7 +15,7 @@ from funcgd.core.signature import instance_signature
 from funcgd.core.types import Batch, Params
 from funcgd.core.validate import is_inexact, leading_axis
 from funcgd.core.values import value
-from funcgd.training.objective import Aux
+from funcgd.training.objective import Aux, parted
 
 
 def as_loss(owner: str, name: str, loss: Any) -> Callable:
@@ -135,7 +135,7 @@ def _weighted_mean(w: jax.Array, x: jax.Array) -> jax.Array:
 
 def _keep_model_state(keep: jax.Array, out: Any, old: Any) -> Any:
     """The result of a loss with the `old` model state, if `keep` says so and the loss was given one."""
-    aux = out[1] if isinstance(out, tuple) and len(out) == 2 else None
+    aux = parted(out)[1]
     if old is None or not isinstance(aux, Aux) or aux.model_state is None:
         return out
     kept = jax.tree.map(lambda new, old: jnp.where(keep, jnp.asarray(old, new.dtype), new), aux.model_state, old)
@@ -160,8 +160,7 @@ def per_example_grad(loss: Callable) -> Callable[[Params, Batch], Params]:
         leading_axis("per_example_grad", "batch", batch)
 
         def value_of(params: Params, example: Any) -> Any:
-            out = loss(params, example)
-            return out[0] if isinstance(out, tuple) and len(out) == 2 and isinstance(out[1], Aux) else out
+            return parted(loss(params, example))[0]
 
         return jax.vmap(jax.grad(value_of), in_axes=(None, 0))(params, batch)
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from funcgd.core.transform import as_transform
 from funcgd.core.types import OptState, Params
 from funcgd.core.validate import check_key
-from funcgd.training import objective
+from funcgd.training import partition
 
 
 @jax.tree_util.register_dataclass
@@ -48,8 +48,8 @@ class TrainState:
         if key is None:
             key = jax.random.key(0)
         check_key("TrainState.create", key)
-        frozen = objective.freeze("TrainState.create", "params", params)
-        trained, _ = objective.split(frozen)
+        frozen = partition.freeze("TrainState.create", "params", params)
+        trained, _ = partition.split(frozen)
         return cls(
             step=jnp.zeros((), jnp.int32),
             frozen_params=frozen,
@@ -61,12 +61,12 @@ class TrainState:
     @property
     def params(self) -> Params:
         """The parameters, in the form that they were given."""
-        return objective.thaw(self.frozen_params)
+        return partition.thaw(self.frozen_params)
 
     def replace(self, **changes: Any) -> "TrainState":
         """A copy with the given fields changed; `params` may be given as the loss sees them."""
         if "params" in changes:
-            changes["frozen_params"] = objective.freeze("TrainState.replace", "params", changes.pop("params"))
+            changes["frozen_params"] = partition.freeze("TrainState.replace", "params", changes.pop("params"))
         return dataclasses.replace(self, **changes)
 
 
