@@ -1,6 +1,7 @@
 """Why a loop ended, what it returns, and the base of the rules that end it."""
 
 import enum
+import math
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -28,6 +29,7 @@ class StopReason(enum.IntEnum):
     VALUE_CHANGE = 6
     PATIENCE = 7
     WALL_TIME = 8
+    INTERRUPTED = 9
 
     def __str__(self) -> str:
         return self.name
@@ -52,6 +54,7 @@ _ADVICE = {
     StopReason.VALUE_CHANGE: "Converged: the value no longer changes by more than the tolerance.",
     StopReason.PATIENCE: "No improvement for as long as the patience allows; `best` has the parameters before that.",
     StopReason.WALL_TIME: "Out of time. Go on from `state`, or allow more seconds.",
+    StopReason.INTERRUPTED: "Stopped by a signal (Ctrl-C or SIGTERM) after finishing a chunk. Go on from `state`.",
     StopReason.NON_FINITE: (
         "The value became NaN or infinite; the last good parameters are returned. Lower the learning rate, clip the "
         "gradient (fg.clip_by_global_norm), or look for a logarithm, root or division at zero in the loss, or a label "
@@ -101,6 +104,7 @@ class Progress(NamedTuple):
     gradient_norm: Any = None  # (), ‖g‖₂
     step_norm: Any = None  # (), ‖x_k − x_{k−1}‖₂; ∞ before the first update
     metrics: Any = None  # what else is known, scalars by name
+    seconds: Any = None  # (), time since the call
 
 
 class StopRule:
@@ -115,6 +119,11 @@ class StopRule:
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def limit(self) -> float:
+        """The step at which the rule stops whatever happens; ∞ if there is none."""
+        return math.inf
 
     def init(self) -> Any:
         """The state of the rule before the first test."""
@@ -170,6 +179,10 @@ class either(_Pair):
 
     _symbol = "|"
 
+    @property
+    def limit(self) -> float:
+        return min(self.first.limit, self.second.limit)
+
     def _join(self, a: jax.Array, b: jax.Array) -> jax.Array:
         return jnp.where(a != 0, a, b)
 
@@ -187,6 +200,10 @@ class both(_Pair):
     second: StopRule
 
     _symbol = "&"
+
+    @property
+    def limit(self) -> float:
+        return max(self.first.limit, self.second.limit)
 
     def _join(self, a: jax.Array, b: jax.Array) -> jax.Array:
         return jnp.where((a != 0) & (b != 0), a, 0)

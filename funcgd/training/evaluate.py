@@ -37,13 +37,13 @@ def evaluate(metrics: Callable, params: Params, data: Batch, batch_size: int | N
     """
     n = leading_axis("evaluate", "data", data)
     batch_size = check_batch_size("evaluate", batch_size, n)
-    frozen = partition.freeze("evaluate", "params", params)
-    return _evaluate(hold(metrics), frozen, on_device(data), batch_size)
+    packed = partition.pack("evaluate", "params", params)
+    return _evaluate(hold(metrics), packed, on_device(data), batch_size)
 
 
 @functools.partial(jax.jit, static_argnames="batch_size")
-def _evaluate(metrics: Any, frozen: Params, data: Batch, batch_size: int) -> dict[str, jax.Array]:
-    metrics, params = release(metrics), partition.thaw(frozen)
+def _evaluate(metrics: Any, packed: Params, data: Batch, batch_size: int) -> dict[str, jax.Array]:
+    metrics, params = release(metrics), partition.unpack(packed)
     n = jax.tree.leaves(data)[0].shape[0]
     batches, rest = divmod(n, batch_size)
 

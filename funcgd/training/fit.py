@@ -1,6 +1,7 @@
 """Train on data: host code around a compiled chunk of steps."""
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -44,7 +45,8 @@ def fit(
 
     Args:
         loss: `loss(params, batch)` → a real scalar or (scalar, `fg.Aux`), see `fg.make_step`.
-        params: a pytree whose floating and complex arrays train; everything else in it is carried.
+        params: a pytree whose floating and complex arrays train; everything else in it is carried. A `TrainState`
+            instead goes on from its step, up to `epochs` in all, or brings a model state.
         tx: the optimizer.
         data: a pytree of arrays with one leading axis over the examples.
         batch_size: examples per step: 1 is stochastic, None the full batch.
@@ -93,10 +95,14 @@ def fit(
     data = on_device(data)
     order_key, run_key = jax.random.split(key)
     step = make_step(loss, tx, norms=stop is not None and bool(stop.needs & {"gradient_norm", "step_norm"}))
-    state = TrainState.create(params, step.tx, key=run_key)
+    if isinstance(params, TrainState):
+        state = params
+    else:
+        model_state = objective.initial_model_state(step.loss)
+        state = TrainState.create(params, step.tx, key=run_key, model_state=model_state)
 
-    per_epoch, room = -(-n // size), longest_chunk(state.frozen_params, size)
-    last, done = epochs * per_epoch, 0
+    per_epoch, room = -(-n // size), longest_chunk(state.packed_params, size)
+    last, done, began = epochs * per_epoch, int(state.step), time.monotonic()
     good = best = state  # `good` is the latest state that a finite loss was computed from
     lowest, reason = np.inf, StopReason.MAX_STEPS
     rule_state = None if stop is None else stop.init()
@@ -130,7 +136,9 @@ def fit(
             bar.set_postfix({name: f"{x:.4g}" for name, x in shown.items()}, refresh=False)
             if stop is not None and (validation is None or done % per_epoch == 0):
                 g, u = (rows[name][-1] if step.norms else None for name in ("gradient_norm", "update_norm"))
-                code, rule_state = stop.test(Progress(done, monitored, g, u, shown), rule_state)
+                code, rule_state = stop.test(
+                    Progress(done, monitored, g, u, shown, time.monotonic() - began), rule_state
+                )
                 if int(code):
                     reason = StopReason(int(code))
                     break

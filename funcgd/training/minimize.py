@@ -125,7 +125,7 @@ def minimize(
     if isinstance(max_steps, bool) or not isinstance(max_steps, (int, np.integer)) or max_steps < 0:
         raise ValueError(f"minimize: `max_steps` must be an integer of at least 0, got {max_steps!r}.")
     x0 = jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(x)) if isinstance(x, (float, complex)) else x, x0)
-    x0 = partition.freeze("minimize", "x0", x0)
+    x0 = partition.pack("minimize", "x0", x0)
     if not hasattr(method, "step"):
         method = FirstOrder(as_transform("minimize", method))
     result = _minimize(hold(fun), x0, method, args, int(max_steps), stop, has_aux, int(max_steps) if record else None)
@@ -133,10 +133,10 @@ def minimize(
     if history is not None and not is_traced(result.steps) and not np.ndim(result.steps):
         history = jax.tree.map(lambda rows: rows[: int(result.steps) + 1], history)
     return result._replace(
-        params=partition.thaw(result.params),
-        best=partition.thaw(result.best),
+        params=partition.unpack(result.params),
+        best=partition.unpack(result.best),
         reason=as_reason(result.reason),
-        history=history if history is None else {**history, "params": partition.thaw(history["params"])},
+        history=history if history is None else {**history, "params": partition.unpack(history["params"])},
     )
 
 
@@ -148,7 +148,7 @@ def _minimize(
     trained, carried = partition.split(x0)
 
     def f(x: Params, args: tuple) -> tuple[Any, Any]:
-        out = fun(partition.thaw(partition.merge(x, carried)), *args)
+        out = fun(partition.unpack(partition.merge(x, carried)), *args)
         f_x, aux = out if has_aux else (out, None)
         objective.check_scalar("minimize", "`fun`", f_x)
         return f_x, aux

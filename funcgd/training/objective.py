@@ -48,6 +48,11 @@ def evaluate_loss(
     return value, aux if aux.model_state is not None else aux._replace(model_state=model_state)
 
 
+def initial_model_state(loss: Callable) -> Any:
+    """The model state that `loss` starts with, if it says so by a method `init_model_state()`; else None."""
+    return loss.init_model_state() if hasattr(loss, "init_model_state") else None
+
+
 def parted(out: Any) -> tuple[Any, Any]:
     """What a loss returned, as (value, what stands beside it or None)."""
     return out if isinstance(out, tuple) and len(out) == 2 else (out, None)

@@ -12,7 +12,7 @@ from funcgd.core.validate import is_inexact
 from funcgd.core.values import Held
 
 
-def freeze(who: str, what: str, params: Params) -> Params:
+def pack(who: str, what: str, params: Params) -> Params:
     """`params` with arrays on the device and everything else held statically, so that they pass through `jit`.
 
     Raises:
@@ -29,14 +29,14 @@ def freeze(who: str, what: str, params: Params) -> Params:
             )
         return x if isinstance(x, jax.Array) else Held(x)
 
-    frozen = jax.tree_util.tree_map_with_path(settle, params)
-    if not any(map(is_inexact, jax.tree.leaves(frozen))):
+    packed = jax.tree_util.tree_map_with_path(settle, params)
+    if not any(map(is_inexact, jax.tree.leaves(packed))):
         raise TypeError(f"{who}: `{what}` has no floating array in it, so there is nothing to train.")
-    return frozen
+    return packed
 
 
-def thaw(params: Params) -> Params:
-    """The inverse of `freeze`."""
+def unpack(params: Params) -> Params:
+    """The inverse of `pack`."""
     return jax.tree.map(lambda x: x.item if isinstance(x, Held) else x, params, is_leaf=lambda x: isinstance(x, Held))
 
 

@@ -18,7 +18,7 @@ class TrainState:
     """Where a training run stands; a pytree, the same in structure, shapes and dtypes after every step.
 
     Make one with `TrainState.create`; leaves that are no arrays (functions, names) are held statically inside
-    `frozen_params`, and `params` gives the tree as the loss sees it.
+    `packed_params`, and `params` gives the tree as the loss sees it.
 
     >>> import funcgd as fg, jax.numpy as jnp
     >>> state = fg.TrainState.create({"w": jnp.ones(2)}, fg.adam(1e-3))
@@ -27,7 +27,7 @@ class TrainState:
     """
 
     step: jax.Array  # (), int32: finished updates
-    frozen_params: Params  # the parameters, in a form that passes through jit
+    packed_params: Params  # the parameters, in a form that passes through jit
     opt_state: OptState  # the optimizer's state, over the leaves that train
     key: jax.Array  # (), PRNG key of the run: step t draws from fold_in(key, t)
     model_state: Any = None  # what the model remembers beside its parameters
@@ -48,11 +48,11 @@ class TrainState:
         if key is None:
             key = jax.random.key(0)
         check_key("TrainState.create", key)
-        frozen = partition.freeze("TrainState.create", "params", params)
-        trained, _ = partition.split(frozen)
+        packed = partition.pack("TrainState.create", "params", params)
+        trained, _ = partition.split(packed)
         return cls(
             step=jnp.zeros((), jnp.int32),
-            frozen_params=frozen,
+            packed_params=packed,
             opt_state=as_transform("TrainState.create", tx).init(trained),
             key=key,
             model_state=jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(x)), model_state),
@@ -61,12 +61,12 @@ class TrainState:
     @property
     def params(self) -> Params:
         """The parameters, in the form that they were given."""
-        return partition.thaw(self.frozen_params)
+        return partition.unpack(self.packed_params)
 
     def replace(self, **changes: Any) -> "TrainState":
         """A copy with the given fields changed; `params` may be given as the loss sees them."""
         if "params" in changes:
-            changes["frozen_params"] = partition.freeze("TrainState.replace", "params", changes.pop("params"))
+            changes["packed_params"] = partition.pack("TrainState.replace", "params", changes.pop("params"))
         return dataclasses.replace(self, **changes)
 
 

@@ -32,11 +32,11 @@ class TrainStep:
     norms: bool = static(default=False)
 
     def __call__(self, state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
-        trained, carried = partition.split(state.frozen_params)
+        trained, carried = partition.split(state.packed_params)
         loss_key, tx_key = jax.random.split(jax.random.fold_in(state.key, state.step))
 
         def value_and_aux(trained: Any) -> tuple[Any, objective.Aux]:
-            params = partition.thaw(partition.merge(trained, carried))
+            params = partition.unpack(partition.merge(trained, carried))
             return objective.evaluate_loss("make_step", self.loss, params, batch, loss_key, state.model_state)
 
         (loss, aux), grads = jax.value_and_grad(value_and_aux, has_aux=True)(trained)
@@ -47,7 +47,7 @@ class TrainStep:
         trained = apply_updates(trained, updates)
         state = state.replace(
             step=numerics.increment(state.step),
-            frozen_params=partition.merge(trained, carried),
+            packed_params=partition.merge(trained, carried),
             opt_state=opt_state,
             model_state=_like(aux.model_state, state.model_state),
         )

@@ -236,3 +236,18 @@ def test_evaluate_weighs_the_short_batch():
     for size in (None, 1, 7, 50):
         found = fg.evaluate(mean, params, DATA, batch_size=size)["mean"]
         np.testing.assert_allclose(found, 2 * DATA["y"].mean(), rtol=1e-5)
+
+
+def test_a_train_state_goes_on_from_its_step():
+    """3 + 4 epochs are 7 epochs, bitwise; a model state comes along."""
+    whole, half = fit(fg.adam(0.1), epochs=7), fit(fg.adam(0.1), epochs=3)
+    rest = fit(fg.adam(0.1), epochs=7, params=half.state)
+    jax.tree.map(np.testing.assert_array_equal, rest.params, whole.params)
+    np.testing.assert_array_equal(np.concatenate([half.history["loss"], rest.history["loss"]]), whole.history["loss"])
+    assert rest.steps == 35
+
+    def counts(params, batch, model_state):
+        return loss(params, batch), fg.Aux(model_state=model_state + 1)
+
+    state = fg.TrainState.create(START, fg.sgd(0.1), model_state=np.int32(5))
+    assert int(fit(fg.sgd(0.1), loss=counts, params=state, epochs=2).state.model_state) == 15
