@@ -50,7 +50,8 @@ def evaluate_loss(
 
 def initial_model_state(loss: Callable) -> Any:
     """The model state that `loss` starts with, if it says so by a method `init_model_state()`; else None."""
-    return loss.init_model_state() if hasattr(loss, "init_model_state") else None
+    init = getattr(loss, "init_model_state", None)
+    return None if init is None else init()
 
 
 def parted(out: Any) -> tuple[Any, Any]:
