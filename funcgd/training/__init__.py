@@ -6,6 +6,7 @@ from funcgd.training.minimize import Evaluation, FirstOrder, minimize
 from funcgd.training.objective import Aux
 from funcgd.training.penalties import l1_penalty, l2_penalty
 from funcgd.training.per_example import mean_loss, per_example_grad
+from funcgd.training.report import ChunkReport
 from funcgd.training.state import TrainState, eval_params
 from funcgd.training.step import TrainStep, make_step
 from funcgd.training.train import train
@@ -13,6 +14,7 @@ from funcgd.training.weighted_sum import weighted_sum
 
 __all__ = [
     "Aux",
+    "ChunkReport",
     "Evaluation",
     "FirstOrder",
     "TrainState",
