@@ -52,8 +52,10 @@ def fit(
         batch_size: examples per step: 1 is stochastic, None the full batch.
         epochs: how often to visit the data, at least 1.
         key: PRNG key for the order of the examples and the loss's own randomness.
-        validation: data to evaluate at each epoch's end, without updates.
-        metrics: `metrics(params, batch)` → dict of scalars, evaluated on `validation` beside its loss.
+        validation: data to evaluate at each epoch's end, without updates; a parameter of the loss named `training` is
+            False then.
+        metrics: `metrics(params, batch)` → dict of scalars, evaluated on `validation` beside its loss; it may
+            have the loss's further parameters, too.
         stop: a stopping rule, such as `fg.stop.patience(5)`, tested at each epoch's end with `validation`, else at each
             chunk's. Its value is the monitored loss; its metrics are "loss" (the mean of the chunk), "validation loss"
             and "validation …" for `metrics`; its norms are those of the last step.
@@ -171,8 +173,10 @@ class Scores:
 
     def __call__(self, params: Params, batch: Batch) -> dict[str, Any]:
         loss = release(self.loss)
-        value, _ = objective.evaluate_loss("fit", loss, params, batch, self.key, self.model_state)
-        found = {} if self.metrics is None else release(self.metrics)(params, batch)
+        offered = {"key": self.key, "model_state": self.model_state, "training": False}
+        value, _ = objective.evaluate_loss("fit", loss, params, batch, **offered)
+        metrics = (lambda params, batch: {}) if self.metrics is None else release(self.metrics)
+        found = metrics(params, batch, **objective.wanted(metrics, **offered))
         if not isinstance(found, dict):
             raise TypeError(f"fit: `metrics` must return a dict of scalars by name, got {type(found).__name__}.")
         return {"loss": value, **found}

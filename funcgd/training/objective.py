@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -26,15 +27,14 @@ class Aux(NamedTuple):
 
 
 def evaluate_loss(
-    who: str, loss: Callable, params: Params, batch: Batch, key: Any, model_state: Any
+    who: str, loss: Callable, params: Params, batch: Batch, key: Any, model_state: Any, *, training: bool = True
 ) -> tuple[Any, Aux]:
-    """`loss` at `params` on `batch`, as (value, Aux); `key` and `model_state` reach it if it has parameters so named.
+    """`loss` at `params` on `batch`, as (value, Aux); see `wanted` for what else reaches it.
 
     Raises:
         TypeError: if it returns anything but a real scalar, or that and an `Aux`.
     """
-    offered = {"key": key, "model_state": model_state}
-    out = loss(params, batch, **{name: x for name, x in offered.items() if names(loss, name)})
+    out = loss(params, batch, **wanted(loss, key=key, model_state=model_state, training=training))
     value, aux = parted(out)
     aux = Aux() if aux is None else aux
     if not isinstance(aux, Aux):
@@ -46,6 +46,17 @@ def evaluate_loss(
     if taken:
         raise ValueError(f"{who}: the loss reports a metric named {min(taken)!r}; that name is taken.")
     return value, aux if aux.model_state is not None else aux._replace(model_state=model_state)
+
+
+def wanted(function: Callable, **offered: Any) -> dict[str, Any]:
+    """Those of `key`, `model_state` and `training` that `function` has parameters for.
+
+    The model state is another object of the same arrays, so that a function which changes its own leaves ours alone.
+    """
+    found = {name: x for name, x in offered.items() if names(function, name)}
+    if "model_state" in found:
+        found["model_state"] = jax.tree.map(lambda x: x, found["model_state"])
+    return found
 
 
 def initial_model_state(loss: Callable) -> Any:

@@ -47,7 +47,8 @@ class mean_loss:
 
     Args:
         per_example_loss: `ℓ(params, example)` → a scalar, or (scalar, `fg.Aux`), whose metrics and model state are
-            averaged too. Parameters named `key` (another key for each example) and `model_state` are filled in.
+            averaged too. Parameters named `key` (another key for each example), `model_state` and `training` are
+            filled in.
         weights: w ≥ 0 of shape (N,): a key of the batch, which is a dict, or a function batch → weights; None is all 1.
 
     Raises:
@@ -76,10 +77,11 @@ class mean_loss:
             params, batch = _without_weightless(w, params, batch)
         if "key" in extra:
             extra["key"] = jax.random.split(extra["key"], n)
+        fixed = {name: extra.pop(name) for name in ("training",) if name in extra}  # a flag is no data for vmap
         axes = {name: 0 if name == "key" else None for name in extra}
 
         def one(example: Any, extra: dict[str, Any]) -> Any:
-            return self.per_example_loss(params, example, **extra)
+            return self.per_example_loss(params, example, **extra, **fixed)
 
         out = jax.vmap(one, in_axes=(0, axes))(batch, extra)
         if w is None:

@@ -11,6 +11,7 @@ from funcgd.core.apply_updates import apply_updates
 from funcgd.core.fields import static
 from funcgd.core.transform import Transform, as_transform
 from funcgd.core.types import Batch
+from funcgd.core.validate import check_structure
 from funcgd.core.values import value
 from funcgd.training import objective, partition
 from funcgd.training.state import TrainState
@@ -61,8 +62,9 @@ def make_step(loss: Callable, tx: Any, *, norms: bool = False) -> TrainStep:
     """The pure function `step(state, batch) -> (state, metrics)` that makes one update.
 
     Args:
-        loss: `loss(params, batch)` → a real scalar, or (scalar, `fg.Aux`). Parameters named `key` and `model_state` are
-            filled in: a fresh PRNG key for each step, and the model's state.
+        loss: `loss(params, batch)` → a real scalar, or (scalar, `fg.Aux`). Parameters named `key`, `model_state` and
+            `training` are filled in: a fresh PRNG key for each step, the model's state, and True here, but False where
+            `fg.fit` evaluates the loss on validation data.
         tx: the optimizer, of funcgd or any library with `init` and `update`.
         norms: report "gradient_norm" (before the optimizer clips it) and "update_norm", too.
 
@@ -89,4 +91,10 @@ def ascent(grads: Any) -> Any:
 
 def _like(new: Any, old: Any) -> Any:
     """The new model state in the dtypes of the old, so that it can be carried through a loop."""
+    if old is None and new is not None:
+        raise ValueError(
+            "make_step: the loss returns a model state, but there is none before the first step; give it to "
+            "fg.TrainState.create(…, model_state=…), which fg.fit takes in place of the parameters."
+        )
+    check_structure("make_step", "model_state", new, "as before the step", old)
     return jax.tree.map(lambda a, b: jnp.asarray(a, b.dtype), new, old)

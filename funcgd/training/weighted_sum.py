@@ -57,7 +57,8 @@ class weighted_sum:
 
     Args:
         losses: Lᵢ(params, batch) → a real scalar, or (scalar, `fg.Aux`). Those that have a parameter named `key` get a
-            key each, those that have one named `model_state` all get the same; at most one may return a new one.
+            key each; those that have one named `model_state` or `training` all get the same, and at most one may return
+            a new model state.
         weights: wᵢ, real numbers, one for each loss.
         names: under which the losses are reported; None is the names of the functions.
 
@@ -104,7 +105,8 @@ class weighted_sum:
 
     @instance_signature
     def __signature__(self) -> inspect.Signature:
-        wanted = [name for name in ("key", "model_state") if any(signature.names(loss, name) for loss in self.losses)]
+        extra = ("key", "model_state", "training")
+        wanted = [name for name in extra if any(signature.names(loss, name) for loss in self.losses)]
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         return inspect.Signature([inspect.Parameter(name, kind) for name in ("params", "batch", *wanted)])
 
