@@ -33,6 +33,26 @@ def test_digits(tmp_path, monkeypatch, capsys):
     assert "100%" in shown.err
 
 
+def check_model(name, library, capsys, *, least, shown):
+    """A model of another library: its held-out accuracy in inference mode is the claim."""
+    pytest.importorskip(library)
+    with jax.numpy_dtype_promotion("standard"):
+        assert load(name).main() >= least
+    assert shown in capsys.readouterr().out
+
+
+def test_equinox_model(capsys):
+    check_model("equinox_model", "equinox", capsys, least=0.95, shown="training mode")
+
+
+def test_flax_linen(capsys):
+    check_model("flax_linen", "flax.linen", capsys, least=0.94, shown="least sure quarter")
+
+
+def test_flax_nnx(capsys):
+    check_model("flax_nnx", "flax.nnx", capsys, least=0.97, shown="read as")
+
+
 def test_every_example_has_its_test():
     named = {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {
         "every_example_has_its_test"
