@@ -1,5 +1,6 @@
 """How a run shows where it stands: a bar in a terminal or notebook, plain lines in a log file."""
 
+import contextlib
 import math
 import os
 import sys
@@ -8,6 +9,7 @@ from typing import Any, Self
 
 BAR_SECONDS = 0.1  # between two refreshes: as often as an eye can follow
 LINE_SECONDS = 10.0, 60.0  # between two lines of a log: a sixtieth of the time run so far, within these bounds
+BROKEN = (OSError, ValueError)  # what a broken pipe, a full disk, a closed file raise
 
 
 class Display:
@@ -30,7 +32,10 @@ class Display:
     """
 
     def __init__(self, total: int | None, initial: int, enabled: bool, stream: Any = None):
-        self._face = _face(total, initial, stream) if enabled else None
+        self._face = None
+        if enabled:
+            with contextlib.suppress(*BROKEN):
+                self._face = _face(total, initial, stream)
         self._done, self._known, self._next, self._fresh = initial, {}, -math.inf, False
         self._rate = math.nan
 
@@ -48,16 +53,18 @@ class Display:
             self._show(self._face, last=False)
 
     def __exit__(self, *exception: object) -> None:
+        if self._face is not None and self._fresh:
+            self._show(self._face, last=True)
         if self._face is not None:
-            if self._fresh:
-                self._show(self._face, last=True)
-            self._face.close()
+            with contextlib.suppress(*BROKEN):
+                self._face.close()
 
     def _show(self, face: "Bar | Lines", last: bool) -> None:
         try:
             pause = face.show(self._done, self._known, self._rate, last)
-        except (OSError, ValueError):  # a broken pipe, a full disk, a closed file
+        except BROKEN:
             self._face = None
+            face.abandon()
         else:
             self._next, self._fresh = time.monotonic() + pause, False
 
@@ -68,10 +75,10 @@ class Bar:
     def __init__(self, total: int | None, initial: int, stream: Any):
         from tqdm.auto import tqdm  # here, because it looks for a notebook, whose widgets take time to import
 
-        end = "" if total is None else "/{total_fmt}"
-        left = "" if total is None else "<{remaining}"
-        bar = "" if total is None else "{percentage:3.0f}%|{bar}| "
-        layout = f"{bar}step {{n_fmt}}{end} [{{elapsed}}{left}{{postfix}}]"
+        if total is None:
+            layout = "step {n_fmt} [{elapsed}{postfix}]"
+        else:  # a bar of fixed width, so that the numbers stay in their places and fit into 80 columns
+            layout = "{percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
         # mininterval=0, miniters=0: when to print is decided in `Display`
         self._bar = tqdm(
             total=total, initial=initial, file=stream, bar_format=layout, dynamic_ncols=True, mininterval=0, miniters=0
@@ -86,6 +93,9 @@ class Bar:
 
     def close(self) -> None:
         self._bar.close()
+
+    def abandon(self) -> None:
+        self._bar.disable = True  # or it would write once more when it is collected
 
 
 class Lines:
@@ -113,7 +123,9 @@ class Lines:
         return [f"{duration((now - then) / (done - before) * (self._total - done))} left"]
 
     def close(self) -> None:
-        pass
+        """Nothing to do: the stream belongs to others."""
+
+    abandon = close
 
 
 def _face(total: int | None, initial: int, stream: Any) -> Bar | Lines | None:
