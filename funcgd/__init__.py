@@ -1,8 +1,9 @@
 """funcgd: gradient descent as values and pure functions, in JAX. `import funcgd as fg`."""
 
-from funcgd import calculus, core, losses, models, optimizers, problems, schedules, training, transforms
+from funcgd import calculus, core, data, losses, models, optimizers, problems, schedules, training, transforms
 from funcgd.calculus import *
 from funcgd.core import *
+from funcgd.data import *
 from funcgd.losses import *
 from funcgd.models import *
 from funcgd.optimizers import *

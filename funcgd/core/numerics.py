@@ -126,9 +126,9 @@ def _sum_of_squares(parts: list[jax.Array]) -> jax.Array:
     return jnp.sum(jnp.stack([jnp.sum(part * part) for part in parts]))  # a chain of additions compiles slowly
 
 
-def float64_mode() -> contextlib.AbstractContextManager:
-    """The context in which JAX keeps float64, under the name that the installed JAX has for it."""
+def float64_mode(on: bool = True) -> contextlib.AbstractContextManager:
+    """The context in which JAX keeps float64 (or not), under the name that the installed JAX has for it."""
     enable: Any = getattr(jax, "enable_x64", None)
     if enable is None:  # before jax 0.8
         from jax.experimental import enable_x64 as enable  # pyright: ignore[reportAttributeAccessIssue]
-    return enable(True)
+    return enable(on)

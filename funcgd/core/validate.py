@@ -73,15 +73,23 @@ def leading_axis(who: str, what: str, data: Any) -> int:
     Raises:
         ValueError: if there is no array, one is a scalar, lengths differ, or they are 0.
     """
-    leaves = jax.tree_util.tree_leaves_with_path(data)
-    if not leaves:
-        raise ValueError(f"{who}: `{what}` must hold at least one array, got {data!r}.")
     lengths = {}
-    for path, leaf in leaves:
+    for path, leaf in jax.tree_util.tree_leaves_with_path(data):
         name = f"{what}{jax.tree_util.keystr(path)}"
         if not np.ndim(leaf):
             raise ValueError(f"{who}: `{name}` must have a leading axis over the examples, got a scalar.")
         lengths[name] = np.shape(leaf)[0]
+    return common_length(who, what, lengths)
+
+
+def common_length(who: str, what: str, lengths: dict[str, int]) -> int:
+    """The length that all of `lengths`, by name, share.
+
+    Raises:
+        ValueError: if there is none, lengths differ, or they are 0.
+    """
+    if not lengths:
+        raise ValueError(f"{who}: `{what}` must hold at least one array, got none.")
     first, n = next(iter(lengths.items()))
     for name, m in lengths.items():
         if m != n:

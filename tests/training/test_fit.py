@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import funcgd as fg
-from funcgd.training.chunk import plan
-from funcgd.training.data import order
+from funcgd.data.arrays import order
+from funcgd.data.plan import Layout, plan
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((50, 3)).astype(np.float32)
@@ -118,13 +118,16 @@ def test_long_runs_cross_epochs_and_chunks():
 
 @pytest.mark.parametrize(("done", "expected"), [(0, (6, 8)), (6, (1, 2)), (7, (6, 8)), (10, (3, 8)), (20, (1, 2))])
 def test_plan_ends_before_a_short_batch(done, expected):
-    assert tuple(plan(done, 21, 50, 8, 1000, epoch_ends=False)) == expected
+    assert tuple(plan(done, 21, Layout(50, 8, drop_last=False), 1000, epoch_ends=False)) == expected
 
 
-def test_plan_respects_the_longest_and_the_end():
-    assert tuple(plan(0, 5000, 50, 10, 1000, epoch_ends=False)) == (1000, 10)
-    assert tuple(plan(4500, 5000, 50, 10, 1000, epoch_ends=False)) == (500, 10)
-    assert tuple(plan(3, 5000, 50, 10, 1000, epoch_ends=True)) == (2, 10)
+def test_plan_respects_the_longest_the_end_and_multiples():
+    layout = Layout(50, 10, drop_last=False)
+    assert tuple(plan(0, 5000, layout, 1000, epoch_ends=False)) == (1000, 10)
+    assert tuple(plan(4500, 5000, layout, 1000, epoch_ends=False)) == (500, 10)
+    assert tuple(plan(3, 5000, layout, 1000, epoch_ends=True)) == (2, 10)
+    assert tuple(plan(3, 5000, layout, 1000, epoch_ends=False, every=7)) == (4, 10)
+    assert tuple(plan(6, 5000, Layout(50, 8, drop_last=True), 1000, epoch_ends=True)) == (6, 8)
 
 
 def test_nan_stops_with_a_reason_and_the_last_good_parameters():

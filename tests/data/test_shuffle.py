@@ -12,9 +12,9 @@ from scipy import stats
 
 import funcgd as fg
 from funcgd.core.numerics import MAX_COUNT, float64_mode
+from funcgd.data.arrays import order
+from funcgd.data.shuffle import EXACT_BELOW, ROUNDS, feistel_permutation, mix, shuffled_indices
 from funcgd.training.chunk import run_chunk
-from funcgd.training.data import order
-from funcgd.training.shuffle import EXACT_BELOW, ROUNDS, feistel_permutation, mix, shuffled_indices
 
 KEY = jax.random.key(0)
 P = 1e-6  # of a false alarm, for each threshold below; seeds are fixed

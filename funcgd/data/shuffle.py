@@ -9,7 +9,7 @@ import numpy as np
 
 from funcgd.core.fields import describe
 from funcgd.core.numerics import MAX_COUNT
-from funcgd.training.data import order
+from funcgd.data.arrays import order
 
 EXACT_BELOW = 2**16  # below, a whole order is 256 kB at most, and sorted in some ten milliseconds
 # Rounds of random functions are random to who sees far fewer than n^¼ values with four (Luby & Rackoff), √n with six
@@ -39,7 +39,7 @@ def shuffled_indices(key: jax.Array, epoch: Any, n: int, positions: jax.Array) -
         ValueError: if `n` is out of range.
         TypeError: if `positions` are no integers.
 
-    >>> from funcgd.training.shuffle import shuffled_indices
+    >>> from funcgd.data.shuffle import shuffled_indices
     >>> import jax, jax.numpy as jnp
     >>> seen = shuffled_indices(jax.random.key(0), 3, 2_000_000_000, jnp.arange(1000))
     >>> len(set(seen.tolist())), seen.dtype.name
@@ -80,7 +80,7 @@ def feistel_permutation(words: jax.Array, n: int, positions: jax.Array) -> jax.A
     17, 1988; Patarin, Security of random Feistel schemes with 5 or more rounds, CRYPTO 2004; Black & Rogaway, Ciphers
     with arbitrary finite domains, CT-RSA 2002 (cycle walking).
 
-    >>> from funcgd.training.shuffle import feistel_permutation
+    >>> from funcgd.data.shuffle import feistel_permutation
     >>> import jax, jax.numpy as jnp
     >>> words = jax.random.bits(jax.random.key(0), (10,), jnp.uint32)
     >>> sorted(feistel_permutation(words, 11, jnp.arange(11)).tolist())
@@ -117,7 +117,7 @@ def mix(x: jax.Array) -> jax.Array:
     Reference: Appleby, MurmurHash3, 2011: the finaliser of the 32-bit hash, whose two multipliers and three shifts were
     found by search for that property.
 
-    >>> from funcgd.training.shuffle import mix
+    >>> from funcgd.data.shuffle import mix
     >>> import jax.numpy as jnp
     >>> [hex(x) for x in mix(jnp.arange(3, dtype=jnp.uint32)).tolist()]
     ['0x0', '0x514e28b7', '0x30f4c306']
