@@ -1,24 +1,38 @@
 """Training and minimising: one step, the scan over steps, training on data, running to convergence."""
 
+from funcgd.training.accumulate import accumulate
+from funcgd.training.checkpoint import Checkpoint
+from funcgd.training.checkpoint_store import CheckpointError
 from funcgd.training.evaluate import evaluate
 from funcgd.training.fit import fit
-from funcgd.training.minimize import Evaluation, FirstOrder, minimize
+from funcgd.training.history import History
+from funcgd.training.method import Evaluation, FirstOrder
+from funcgd.training.minimize import minimize
 from funcgd.training.objective import Aux
 from funcgd.training.penalties import l1_penalty, l2_penalty
 from funcgd.training.per_example import mean_loss, per_example_grad
 from funcgd.training.report import ChunkReport
 from funcgd.training.state import TrainState, eval_params
 from funcgd.training.step import TrainStep, make_step
+from funcgd.training.tensorboard import TensorBoardWriter
 from funcgd.training.train import train
 from funcgd.training.weighted_sum import weighted_sum
+from funcgd.training.writers import CSVWriter, JSONLinesWriter
 
 __all__ = [
     "Aux",
+    "CSVWriter",
+    "Checkpoint",
+    "CheckpointError",
     "ChunkReport",
     "Evaluation",
     "FirstOrder",
+    "History",
+    "JSONLinesWriter",
+    "TensorBoardWriter",
     "TrainState",
     "TrainStep",
+    "accumulate",
     "eval_params",
     "evaluate",
     "fit",

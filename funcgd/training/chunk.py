@@ -7,99 +7,119 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from funcgd.core import tree
-from funcgd.core.types import Batch, Params
-from funcgd.training.data import order, take
-from funcgd.training.shuffle import EXACT_BELOW, shuffled_indices
+from funcgd.core.hyperparameters import hyperparameters
+from funcgd.core.numerics import widen
+from funcgd.training.history import History
 from funcgd.training.state import TrainState
-from funcgd.training.step import TrainStep
-
-WORK = 3e8  # parameters · examples in one chunk: a small part of a second on one core, many times what its start costs
+from funcgd.training.step import TrainStep, norms_of
 
 
-def longest_chunk(params: Params, batch_size: int) -> int:
-    """How many steps a chunk may have: many short ones or few long ones, by the size of the arguments alone."""
-    return int(np.clip(WORK / (tree.size(params) * batch_size), 10, 10_000))
+class Found(NamedTuple):
+    """What the steps of a chunk found.
 
-
-class Plan(NamedTuple):
-    """The steps that one chunk makes.
-
-    >>> from funcgd.training.chunk import Plan
-    >>> Plan(steps=5, batch_size=64)
-    Plan(steps=5, batch_size=64)
+    >>> from funcgd.training.chunk import Found
+    >>> Found(count=2, rows={}, total=3.0, finite=2, norms={}).total
+    3.0
     """
 
-    steps: int
-    batch_size: int  # that of the steps in this chunk: the last one of an epoch may be shorter
+    count: Any  # (), int32: steps made
+    rows: dict[str, Any]  # columns by name; the steps that were due are recorded in the first rows
+    total: Any  # (), the sum of the losses that were finite
+    finite: Any  # (), int32: how many these are
+    norms: dict[str, Any]  # those of the last step, if asked for
 
 
-def plan(done: int, last: int, n: int, batch_size: int, longest: int, epoch_ends: bool) -> Plan:
-    """The next chunk: up to `longest` steps of equal batch size, not beyond `last`, nor an epoch's end if so asked."""
-    full, rest = divmod(n, batch_size)
-    per_epoch = full + bool(rest)
-    within = done % per_epoch
-    if rest and within == full:
-        return Plan(1, rest)
-    end = done - within + full if rest or epoch_ends else last
-    return Plan(min(end - done, last - done, longest), batch_size)
+class _Loop(NamedTuple):
+    state: TrainState
+    order: Any  # what the feed carries
+    found: Found
+    go_on: jax.Array  # (), bool
 
 
-@functools.partial(jax.jit, static_argnames=("batch_size", "stride", "room"))
-def run_chunk(
-    step: TrainStep, state: TrainState, data: Batch, key: Any, steps: Any, *, batch_size: int, stride: int, room: int
-) -> tuple[TrainState, dict[str, jax.Array], jax.Array]:
+def make_chunk(
+    step: TrainStep, state: TrainState, feed: Any, steps: Any, history: History, last_norms: bool, room: int
+) -> tuple[TrainState, Found]:
     """Make `steps` steps from `state`, fewer if the loss becomes non-finite (unless the optimizer guards against that).
 
     Args:
         step: the training step.
-        state: where to start; `state.step` also says where in which epoch.
-        data: a pytree of arrays with n examples on the leading axis.
-        key: what the order of each epoch is drawn from.
+        state: where to start; `state.step` also says which batches are next.
+        feed: gives the batch of each step, see `funcgd.data.feed`.
         steps: (), int32, how many; at most `room`.
-        batch_size: examples per step.
-        stride: examples between the starts of two batches: the batch size of the run.
-        room: how many steps the returned metrics have room for.
+        history: what to record, and how often.
+        last_norms: whether the norms of the last step are wanted.
+        room: how many steps a chunk may have.
 
     Returns:
-        The last state; metrics of shape (room,), of which the first `count` are filled; the count of steps made.
+        The state after the last step, and what was found.
     """
-    n = jax.tree.leaves(data)[0].shape[0]
-    per_epoch = -(-n // stride)
 
-    def shuffled(t: jax.Array) -> jax.Array:
-        return order(key, t // per_epoch, n)
+    def advance(state: TrainState, order: Any, moved: Any) -> tuple:
+        batch, order = feed.batch(order, state.step, moved)
+        return *step.advance(state, batch), order
 
-    def batch_at(t: jax.Array, indices: jax.Array | None) -> Batch:
-        if stride == n:
-            return data
-        first = (t % per_epoch) * stride
-        if indices is None:
-            positions = first + jnp.arange(batch_size, dtype=jnp.int32)
-            return take(data, shuffled_indices(key, t // per_epoch, n, positions))
-        return take(data, jax.lax.dynamic_slice_in_dim(indices, first, batch_size))
+    def measured(old: TrainState, new: TrainState, metrics: dict, grads: Any, updates: Any) -> tuple[dict, dict]:
+        """The row to record, and the norms."""
+        norms = norms_of(old, grads, updates) if history.norms or last_norms else {}
+        row = metrics | (norms if history.norms else {})
+        if history.hyperparameters:
+            row |= _flat(hyperparameters(step.tx, new.opt_state))
+        return row, norms
 
     # Compiled as a unit, so that asking for the shapes of its results does not trace the loss a second time.
-    advance = jax.jit(lambda state, indices: step(state, batch_at(state.step, indices)))
-    # An epoch's order is carried where it is short; a long one is never formed.
-    indices = shuffled(state.step) if stride < n < EXACT_BELOW else None
-    _, shapes = jax.eval_shape(advance, state, indices)
-    rows = jax.tree.map(lambda x: jnp.zeros((room, *x.shape), x.dtype), shapes)
+    advance = jax.jit(advance)
+    order = feed.start(state.step)
+    new, metrics, grads, updates, _ = jax.eval_shape(advance, state, order, jnp.bool_(False))
+    row, norms = jax.eval_shape(measured, state, new, metrics, grads, updates)
+    rows = jax.tree.map(lambda x: jnp.zeros((-(-room // history.every), *x.shape), x.dtype), row)
+    norms = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), norms)
 
-    def body(carry: tuple) -> tuple:
-        count, state, indices, rows, _ = carry
-        if indices is not None:
-            starts_epoch = (state.step % per_epoch == 0) & (count > 0)
-            indices = jax.lax.cond(starts_epoch, shuffled, lambda _: indices, state.step)
-        state, found = advance(state, indices)
-        rows = jax.tree.map(lambda column, x: column.at[count].set(x), rows, found)
-        return count + 1, state, indices, rows, jnp.isfinite(found["loss"]) | step.tx.guards
+    def body(loop: _Loop) -> _Loop:
+        old, found = loop.state, loop.found
+        new, metrics, grads, updates, order = advance(old, loop.order, found.count > 0)
+        due = old.step % history.every == 0
 
-    def unfinished(carry: tuple) -> jax.Array:
-        count, _, _, _, finite = carry
-        return finite & (count < steps)
+        def measure(rows: dict, norms: dict) -> tuple[dict, dict]:
+            del norms
+            row, norms = measured(old, new, metrics, grads, updates)
+            # The rows of a chunk are the multiples of `every` in it, counted from the first of them.
+            place = old.step // history.every - -(-state.step // history.every)
+            written = jax.tree.map(lambda column, x: column.at[place].set(x), rows, row)
+            return (written if history.every == 1 else _where(due, written, rows)), norms
 
-    count, state, _, rows, _ = jax.lax.while_loop(
-        unfinished, body, (jnp.int32(0), state, indices, rows, jnp.bool_(True))
+        if history.every == 1:
+            rows, norms = measure(found.rows, found.norms)
+        else:
+            wanted = due | ((found.count + 1 == steps) & last_norms)
+            rows, norms = jax.lax.cond(wanted, measure, lambda *same: same, found.rows, found.norms)
+        loss = widen(metrics["loss"])
+        finite = jnp.isfinite(loss)
+        found = Found(
+            found.count + 1, rows, found.total + jnp.where(finite, loss, 0), found.finite + jnp.int32(finite), norms
+        )
+        return _Loop(new, order, found, finite | step.tx.guards)
+
+    zero = jnp.int32(0)
+    found = Found(zero, rows, jnp.zeros((), widen(jnp.zeros((), metrics["loss"].dtype)).dtype), zero, norms)
+    loop = jax.lax.while_loop(
+        lambda loop: loop.go_on & (loop.found.count < steps), body, _Loop(state, order, found, jnp.bool_(True))
     )
-    return state, rows, count
+    return loop.state, loop.found
+
+
+run_chunk = functools.partial(jax.jit, static_argnames=("last_norms", "room"))(make_chunk)
+
+
+def _where(condition: jax.Array, x: Any, y: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), x, y)
+
+
+def _flat(nested: dict[str, Any], path: str = "") -> dict[str, jax.Array]:
+    """The scalars among nested hyperparameters, by dotted names."""
+    flat: dict[str, jax.Array] = {}
+    for name, x in nested.items():
+        if isinstance(x, dict):
+            flat |= _flat(x, f"{path}{name}.")
+        elif np.ndim(x) == 0:
+            flat[path + name] = jnp.asarray(x, jnp.float32)
+    return flat

@@ -1,60 +1,97 @@
 """Evaluate metrics on a whole data set."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from funcgd.core.numerics import widen
+from funcgd.core.numerics import divide, widen
 from funcgd.core.types import Batch, Params
-from funcgd.core.validate import is_inexact, leading_axis
+from funcgd.core.validate import is_inexact
 from funcgd.core.values import hold, release
+from funcgd.data.as_source import as_source
+from funcgd.data.sources import Run
 from funcgd.training import partition
-from funcgd.training.data import check_batch_size, on_device
 
 
-def evaluate(metrics: Callable, params: Params, data: Batch, batch_size: int | None = None) -> dict[str, jax.Array]:
+def evaluate(
+    metrics: Callable,
+    params: Params,
+    data: Any,
+    batch_size: int | None = None,
+    *,
+    weight: Callable[[Batch], Any] | None = None,
+) -> dict[str, jax.Array]:
     """The means of `metrics` over all examples of `data`.
 
     Args:
         metrics: `metrics(params, batch)` → a dict of scalars, each a mean over its batch.
         params: the parameters.
-        data: a pytree of arrays with one leading axis.
-        batch_size: examples at a time; None is all at once. The last batch may be shorter and weighs accordingly.
+        data: a pytree of arrays with one leading axis, in memory or larger, or an iterable of batches: what `fg.fit`
+            takes.
+        batch_size: examples at a time; None is all at once. The last batch may be shorter.
+        weight: batch → (), ≥ 0, the weight of the batch in the means, such as the number of words in it; None is its
+            number of examples. A batch of weight 0 has no effect, even if its metrics are NaN.
 
     Returns:
-        The dict of means.
+        The dict of means; 0 if all weights are 0.
 
     Raises:
         ValueError: if `data` is empty, or leading axes differ.
+        TypeError: if `metrics` returns no dict.
 
     >>> import funcgd as fg, jax.numpy as jnp
     >>> data = jnp.arange(5.0)
     >>> fg.evaluate(lambda w, batch: {"mean": jnp.mean(w * batch)}, jnp.array(2.0), data, batch_size=2)["mean"].item()
     4.0
     """
-    n = leading_axis("evaluate", "data", data)
-    batch_size = check_batch_size("evaluate", batch_size, n)
+    source = as_source("evaluate", "data", data)
+    source.steps_per_epoch("evaluate", batch_size)
     packed = partition.pack("evaluate", "params", params)
-    return _evaluate(hold(metrics), packed, on_device(data), batch_size)
+    total, sums = None, {}
+    with source.chunks(Run(batch_size, parameters=0, epoch_ends=False)) as chunks:
+        for chunk in chunks:
+            first, steps = jnp.int32(chunk.first), jnp.int32(chunk.steps)
+            more, found = _sums(hold(metrics), hold(weight), packed, chunk.feed, first, steps)
+            total, sums = (more, found) if total is None else jax.tree.map(jnp.add, (total, sums), (more, found))
+    return {name: divide(x, jnp.asarray(total, x.dtype)) for name, x in sums.items()}
 
 
-@functools.partial(jax.jit, static_argnames="batch_size")
-def _evaluate(metrics: Any, packed: Params, data: Batch, batch_size: int) -> dict[str, jax.Array]:
-    metrics, params = release(metrics), partition.unpack(packed)
-    n = jax.tree.leaves(data)[0].shape[0]
-    batches, rest = divmod(n, batch_size)
+@jax.jit
+def _sums(
+    metrics: Any, weight: Any, packed: Params, feed: Any, first: Any, steps: Any
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The sum of the weights of the batches of a chunk, and of the metrics times these."""
+    metrics, weight, params = release(metrics), release(weight), partition.unpack(packed)
 
-    def on(start: Any, size: int) -> dict[str, jax.Array]:
-        found = metrics(params, jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, size), data))
+    def weighted(order: Any, step: jax.Array) -> tuple[tuple[jax.Array, dict[str, jax.Array]], Any]:
+        batch, order = feed.batch(order, step, False)
+        found = metrics(params, batch)
         if not isinstance(found, dict):
             raise TypeError(f"evaluate: `metrics` must return a dict of scalars by name, got {type(found).__name__}.")
-        return {name: widen(x) if is_inexact(x) else jnp.asarray(x, jnp.float32) for name, x in found.items()}
+        w = widen(np.float32(_length(batch)) if weight is None else weight(batch))
 
-    sums = jax.lax.map(lambda i: on(i * batch_size, batch_size), jnp.arange(batches))
-    total = jax.tree.map(lambda x: batch_size * jnp.sum(x, axis=0), sums)
-    if rest:
-        total = jax.tree.map(lambda x, y: x + rest * y, total, on(batches * batch_size, rest))
-    return jax.tree.map(lambda x: x / n, total)
+        def times(x: Any) -> jax.Array:
+            x = widen(x) if is_inexact(x) else jnp.asarray(x, jnp.float32)
+            return jnp.where(w > 0, jnp.asarray(w, x.dtype) * x, 0)
+
+        return (w, jax.tree.map(times, found)), order
+
+    # Compiled as a unit, so that asking for the shapes of its results does not trace the metrics a second time.
+    weighted = jax.jit(weighted)
+    order = feed.start(first)
+    shapes, _ = jax.eval_shape(weighted, order, first)
+
+    def body(i: jax.Array, carry: tuple) -> tuple:
+        sums, order = carry
+        more, order = weighted(order, first + i)
+        return jax.tree.map(jnp.add, sums, more), order
+
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    return jax.lax.fori_loop(jnp.int32(0), steps, body, (zeros, order))[0]
+
+
+def _length(batch: Batch) -> int:
+    return max((x.shape[0] for x in jax.tree.leaves(batch) if x.ndim), default=1)

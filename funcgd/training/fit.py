@@ -1,56 +1,69 @@
 """Train on data: host code around a compiled chunk of steps."""
 
-import dataclasses
+import contextlib
+import math
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from tqdm.auto import tqdm
 
+from funcgd.core import tree
 from funcgd.core.stop import Progress, Result, StopReason, StopRule
-from funcgd.core.types import Batch, Params
-from funcgd.core.validate import check_key, leading_axis
-from funcgd.core.values import hold, release
+from funcgd.core.types import Params
+from funcgd.core.validate import check_key
+from funcgd.data.as_source import as_source
+from funcgd.data.sources import Run, Source
 from funcgd.training import objective
-from funcgd.training.chunk import longest_chunk, plan, run_chunk
-from funcgd.training.data import check_batch_size, on_device
-from funcgd.training.evaluate import evaluate
-from funcgd.training.state import TrainState, eval_params
-from funcgd.training.step import make_step
+from funcgd.training.checkpoint import Checkpoint
+from funcgd.training.chunk import run_chunk
+from funcgd.training.history import History, Log
+from funcgd.training.interrupt import Interruptible
+from funcgd.training.progress import Display
+from funcgd.training.report import ChunkReport
+from funcgd.training.standing import Saves, Standing, evaluated
+from funcgd.training.state import TrainState
+from funcgd.training.step import TrainStep, make_step
+from funcgd.training.validation import validate
 
-EVALUATION_BATCH = 1024  # examples at a time in validation: enough to fill a device, few enough to fit
+PASSING = {StopReason.RUNNING, StopReason.MAX_STEPS, StopReason.WALL_TIME, StopReason.INTERRUPTED}
 
 
 def fit(
     loss: Callable,
-    params: Params,
+    params: Params | TrainState,
     tx: Any,
-    data: Batch,
+    data: Any,
     *,
     batch_size: int | None,
-    epochs: int,
+    epochs: int | None,
     key: jax.Array,
-    validation: Batch | None = None,
+    validation: Any = None,
     metrics: Callable | None = None,
     stop: StopRule | None = None,
+    history: History = History(),  # noqa: B008 - a value
+    on_chunk: Callable | Iterable[Callable] = (),
+    checkpoint: Checkpoint | None = None,
     progress: bool = True,
 ) -> Result:
-    """Train for some epochs over data in memory.
+    """Train for some epochs over data.
 
-    Each epoch visits every example once, in an order that depends only on (key, epoch); a last short batch is kept.
-    Steps run in compiled chunks whose length is not part of the program, and the optimizer is an argument of it: more
-    epochs or other numbers in `tx` do not recompile. The caller's arrays stay valid.
+    Each epoch visits every example once, in an order that depends only on (key, epoch). Steps run in compiled chunks
+    whose length is not part of the program, and the optimizer is an argument of it: more epochs or other numbers in
+    `tx` do not recompile. The caller's arrays stay valid. The first Ctrl-C or SIGTERM finishes the chunk and returns.
 
     Args:
         loss: `loss(params, batch)` → a real scalar or (scalar, `fg.Aux`), see `fg.make_step`.
         params: a pytree whose floating and complex arrays train; everything else in it is carried. A `TrainState`
             instead goes on from its step, up to `epochs` in all, or brings a model state.
         tx: the optimizer.
-        data: a pytree of arrays with one leading axis over the examples.
-        batch_size: examples per step: 1 is stochastic, None the full batch.
-        epochs: how often to visit the data, at least 1.
+        data: a pytree of arrays with one leading axis over the examples; or data larger than memory (`fg.Indexed`), or
+            an iterable of batches (`fg.Batches`).
+        batch_size: examples per step: 1 is stochastic, None the full batch, or the iterable's own.
+        epochs: how often to visit the data, at least 1; None until a rule of `stop` is met.
         key: PRNG key for the order of the examples and the loss's own randomness.
         validation: data to evaluate at each epoch's end, without updates; a parameter of the loss named `training` is
             False then.
@@ -59,20 +72,24 @@ def fit(
         stop: a stopping rule, such as `fg.stop.patience(5)`, tested at each epoch's end with `validation`, else at each
             chunk's. Its value is the monitored loss; its metrics are "loss" (the mean of the chunk), "validation loss"
             and "validation …" for `metrics`; its norms are those of the last step.
-        progress: whether to show a progress bar.
+        history: what to record of which steps.
+        on_chunk: hooks, `hook(report)`, called with a `fg.ChunkReport` after each chunk: `fg.CSVWriter("log.csv")`.
+        checkpoint: where and how often to save the run. Called again with the same arguments, `fit` goes on from what
+            is there, bitwise as if it had never stopped.
+        progress: whether to show how far it is.
 
     Returns:
-        A `Result`. `history` holds "loss" and what the loss reports, one entry for each step; and with `validation` a
-        dict of "step", "loss" and `metrics`, one entry for each epoch. `best` has the lowest validation loss; without
-        validation, the lowest mean training loss over the chunk of steps that led to it. `state` is the final
-        `TrainState`. If the loss becomes NaN or infinite, training stops, the reason is NON_FINITE, and params, state
-        and steps are those of the latest chunk's start whose loss was finite. With a guard in the optimizer, such as
-        `fg.skip_nonfinite`, it goes on.
+        A `Result`. `history` holds "step", "loss" and what else is recorded; the dict "chunks" of "step", "loss" and
+        "examples_per_second"; and with `validation` the dict "validation" of "step", "loss" and `metrics`. `best` has
+        the lowest validation loss; without validation, the lowest mean training loss over the chunk of steps that led
+        to it. `state` is the final `TrainState`. If the loss becomes NaN or infinite, training stops, the reason is
+        NON_FINITE, and params, state and steps are those of the latest chunk's start whose loss was finite. With a
+        guard in the optimizer, such as `fg.skip_nonfinite`, it goes on.
 
     Raises:
-        ValueError: if leading axes differ, data are empty or shorter than the batch, or `epochs` is no positive
-            integer.
-        TypeError: if nothing in `params` trains, the loss returns no real scalar, or `key` is no random key.
+        ValueError, TypeError: if an argument is not as above, the loss returns no real scalar, or the checkpoint is
+            that of other arguments.
+        Exception: what data, hooks or the disk raise; such an error has the result so far as its attribute `result`.
 
     >>> import funcgd as fg, jax, jax.numpy as jnp
     >>> data = {"x": jnp.arange(8.0), "y": 3 * jnp.arange(8.0)}
@@ -82,109 +99,132 @@ def fit(
     >>> round(float(run.params), 3), run.history["loss"].shape, run.reason.name
     (3.0, (18,), 'MAX_STEPS')
     """
-    n = leading_axis("fit", "data", data)
-    size = check_batch_size("fit", batch_size, n)
+    source = as_source("fit", "data", data)
+    held_out = None if validation is None else as_source("fit", "validation", validation)
+    _check(key, epochs, stop, held_out, metrics, history, checkpoint)
+    per_epoch = source.steps_per_epoch("fit", batch_size)
+    step, hooks = make_step(loss, tx), (on_chunk,) if callable(on_chunk) else tuple(on_chunk)
+    order_key, run = _begin(step, params, key, stop, Log(history.every))
+    origin, began = run.done, time.monotonic()
+    limit = math.inf if stop is None else stop.limit
+    last = limit if epochs is None or per_epoch is None else min(limit, epochs * per_epoch)
+    last_norms = stop is not None and bool(stop.needs & {"gradient_norm", "step_norm"})
+    with contextlib.ExitStack() as context:
+        store = None if checkpoint is None else context.enter_context(checkpoint.open("fit"))
+        every = None if checkpoint is None else checkpoint.every
+        saves = Saves(store, every, _arguments(key, batch_size, step.tx, source, held_out, history))
+        saves.restore(run)
+        if run.reason not in PASSING or run.done >= last:
+            return run.result()
+        for hook in hooks:
+            context.callback(getattr(hook, "close", lambda: None))
+            getattr(hook, "start", lambda step: None)(run.done)
+        interrupt = context.enter_context(Interruptible())
+        display = context.enter_context(Display(None if math.isinf(last) else int(last), run.done, progress))
+        cut = Run(
+            batch_size=batch_size,
+            parameters=tree.size(run.state.packed_params),
+            key=order_key,
+            first=run.done,
+            origin=origin,
+            epochs=epochs,
+            limit=limit,
+            epoch_ends=held_out is not None,
+            every=every,
+            cancelled=lambda: interrupt.requested,
+        )
+        run.reason = StopReason.MAX_STEPS
+        try:
+            clock = time.perf_counter()
+            for chunk in context.enter_context(source.chunks(cut)):
+                new, found = run_chunk(
+                    step,
+                    run.state,
+                    chunk.feed,
+                    jnp.int32(chunk.steps),
+                    history=history,
+                    last_norms=last_norms,
+                    room=chunk.room,
+                )
+                found = jax.device_get(found)
+                rows = run.log.record(run.done, int(found.count), found.rows)
+                if not step.tx.guards and found.finite < found.count:
+                    run.fail(first=found.count == 1)
+                    break
+                run.advance(new, int(found.count))
+                shown = {"loss": float(found.total / found.finite) if found.finite else math.nan}
+                clock, seconds = time.perf_counter(), time.perf_counter() - clock
+                speed = chunk.examples / seconds
+                run.log.measured({"step": run.done, "loss": shown["loss"], "examples_per_second": speed})
+                tested = held_out is None or chunk.ends_epoch
+                if held_out is not None and chunk.ends_epoch:
+                    scores = jax.device_get(validate(step.loss, metrics, step.tx, run.state, held_out))
+                    run.log.validated({"step": run.done, **{name: float(x) for name, x in scores.items()}})
+                    shown |= {f"validation {name}": float(x) for name, x in scores.items()}
+                if tested:
+                    run.monitor(shown["loss" if held_out is None else "validation loss"], step.tx)
+                display.update(chunk.steps, shown, speed)
+                epoch = math.nan if per_epoch is None else run.done / per_epoch
+                for hook in hooks:
+                    hook(ChunkReport(run.done, epoch, rows, shown, speed, run.state, step.tx))
+                if tested and stop is not None:
+                    norms = found.norms.get("gradient_norm"), found.norms.get("update_norm")
+                    run.test(stop, Progress(run.done, run.value, *norms, shown, time.monotonic() - began))
+                if interrupt.requested or run.reason is not StopReason.MAX_STEPS:
+                    break
+                saves.now_and_then(run)
+            if interrupt.requested and run.reason is StopReason.MAX_STEPS:
+                run.reason = StopReason.INTERRUPTED
+            saves.last(run)
+        except BaseException as error:
+            error.result = run.result()  # pyright: ignore[reportAttributeAccessIssue]
+            error.add_note(f"fit: stopped after {run.done} steps; what was reached is this error's `result`.")
+            saves.rescue(run, error)
+            raise
+    return run.result()
+
+
+def _check(
+    key: Any, epochs: Any, stop: Any, validation: Source | None, metrics: Any, history: Any, checkpoint: Any
+) -> None:
     check_key("fit", key)
-    if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1:
-        raise ValueError(f"fit: `epochs` must be an integer of at least 1, got {epochs!r}.")
     if stop is not None and not isinstance(stop, StopRule):
         raise TypeError(f"fit: `stop` must be a stopping rule such as fg.stop.patience(5), got {stop!r}.")
+    if epochs is None and stop is None:
+        raise ValueError("fit: `epochs` is None, so `stop` must say when to end, such as fg.stop.max_steps(1000).")
+    if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1):
+        raise ValueError(f"fit: `epochs` must be an integer of at least 1, got {epochs!r}.")
     if validation is None and metrics is not None:
         raise ValueError("fit: `metrics` are evaluated on `validation` data, and none were given.")
-    if validation is not None:
-        leading_axis("fit", "validation", validation)
-        validation = on_device(validation)
-    data = on_device(data)
+    if not isinstance(history, History):
+        raise TypeError(f"fit: `history` must be a value such as fg.History(every=50), got {history!r}.")
+    if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
+        raise TypeError(f"fit: `checkpoint` must be a fg.Checkpoint(directory, every), got {checkpoint!r}.")
+
+
+def _begin(step: TrainStep, params: Any, key: jax.Array, stop: StopRule | None, log: Log) -> tuple[Any, Standing]:
+    """The key of the order of the examples, and the run before its first step."""
     order_key, run_key = jax.random.split(key)
-    step = make_step(loss, tx, norms=stop is not None and bool(stop.needs & {"gradient_norm", "step_norm"}))
     if isinstance(params, TrainState):
         state = params
     else:
         model_state = objective.initial_model_state(step.loss)
         state = TrainState.create(params, step.tx, key=run_key, model_state=model_state)
-
-    per_epoch, room = -(-n // size), longest_chunk(state.packed_params, size)
-    last, done, began = epochs * per_epoch, int(state.step), time.monotonic()
-    good = best = state  # `good` is the latest state that a finite loss was computed from
-    lowest, reason = np.inf, StopReason.MAX_STEPS
-    rule_state = None if stop is None else stop.init()
-    history: dict[str, list] = {}
-    epochs_seen: list[dict[str, float]] = []
-    with tqdm(total=last, unit="step", disable=not progress) as bar:
-        while done < last:
-            ahead = plan(done, last, n, size, room, epoch_ends=validation is not None)
-            new, rows, count = run_chunk(
-                step, state, data, order_key, ahead.steps, batch_size=ahead.batch_size, stride=size, room=room
-            )
-            count = int(count)
-            rows = {name: column[:count] for name, column in jax.device_get(rows).items()}
-            for name, column in rows.items():
-                history.setdefault(name, []).append(column)
-            finite = rows["loss"][np.isfinite(rows["loss"])]
-            if not step.tx.guards and len(finite) < count:
-                state, reason = state if count > 1 else good, StopReason.NON_FINITE
-                break
-            good, state, done = state, new, done + count
-            shown = {"loss": float(np.mean(finite)) if len(finite) else np.nan}
-            monitored = shown["loss"] if validation is None else np.inf
-            if validation is not None and done % per_epoch == 0:
-                found = validate(step.loss, metrics, step.tx, state, validation)
-                epochs_seen.append({"step": done, **found})
-                monitored = found["loss"]
-                shown |= {f"validation {name}": x for name, x in found.items()}
-            if monitored < lowest:
-                lowest, best = monitored, state
-            bar.update(count)
-            bar.set_postfix({name: f"{x:.4g}" for name, x in shown.items()}, refresh=False)
-            if stop is not None and (validation is None or done % per_epoch == 0):
-                g, u = (rows[name][-1] if step.norms else None for name in ("gradient_norm", "update_norm"))
-                code, rule_state = stop.test(
-                    Progress(done, monitored, g, u, shown, time.monotonic() - began), rule_state
-                )
-                if int(code):
-                    reason = StopReason(int(code))
-                    break
-    joined: dict[str, Any] = {name: np.concatenate(columns) for name, columns in history.items()}
-    if validation is not None:
-        joined["validation"] = {
-            name: np.array([row[name] for row in epochs_seen]) for name in next(iter(epochs_seen), {})
-        }
-    return Result(
-        params=state.params,
-        best=eval_params(step.tx, best.opt_state, best.params),
-        value=lowest,
-        reason=reason,
-        steps=int(state.step),
-        state=state,
-        history=joined,
-        aux=None,
-    )
+    rule_state = () if stop is None else stop.init()
+    return order_key, Standing(state, state, evaluated(step.tx, state), rule_state, log, int(state.step))
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Scores:
-    """Loss and metrics as one function (params, batch) → dict; a pytree, so that equal ones share a compilation."""
-
-    loss: Any  # held
-    metrics: Any  # held, or None
-    key: jax.Array
-    model_state: Any
-
-    def __call__(self, params: Params, batch: Batch) -> dict[str, Any]:
-        loss = release(self.loss)
-        offered = {"key": self.key, "model_state": self.model_state, "training": False}
-        value, _ = objective.evaluate_loss("fit", loss, params, batch, **offered)
-        metrics = (lambda params, batch: {}) if self.metrics is None else release(self.metrics)
-        found = metrics(params, batch, **objective.wanted(metrics, **offered))
-        if not isinstance(found, dict):
-            raise TypeError(f"fit: `metrics` must return a dict of scalars by name, got {type(found).__name__}.")
-        return {"loss": value, **found}
-
-
-def validate(loss: Callable, metrics: Callable | None, tx: Any, state: TrainState, data: Batch) -> dict[str, float]:
-    """The mean loss and metrics over `data`, at the parameters that the optimizer evaluates with."""
-    scores = Scores(hold(loss), None if metrics is None else hold(metrics), state.key, state.model_state)
-    size = min(EVALUATION_BATCH, leading_axis("fit", "validation", data))
-    found = evaluate(scores, eval_params(tx, state.opt_state, state.params), data, size)
-    return {name: float(x) for name, x in found.items()}
+def _arguments(
+    key: Any, batch_size: int | None, tx: Any, source: Source, validation: Source | None, history: History
+) -> dict[str, Any]:
+    """What a run that is resumed must have in common with the one that was stopped, beside the shapes of its state."""
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    held_out = {} if validation is None else validation.arguments()
+    return {
+        "batch_size": batch_size,
+        "key": np.asarray(jax.random.key_data(key) if typed else key).tolist(),
+        "tx": re.sub(r" at 0x[0-9a-f]+", "", repr(tx)),  # addresses differ from process to process
+        "history": repr(history),
+        **{f"data: {name}": x for name, x in source.arguments().items()},
+        **{f"validation: {name}": x for name, x in held_out.items()},
+    }

@@ -10,7 +10,7 @@ import numpy as np
 from funcgd.core.fields import describe
 from funcgd.core.signature import names
 from funcgd.core.types import Batch, Params
-from funcgd.core.validate import is_inexact
+from funcgd.core.validate import is_inexact, leading_axis
 
 
 class Aux(NamedTuple):
@@ -42,7 +42,7 @@ def evaluate_loss(
             f"{who}: the loss must return a value or (value, fg.Aux(…)), got {describe(aux)} beside its value."
         )
     check_scalar(who, "the loss", value)
-    taken = {"loss", "gradient_norm", "update_norm"} & set(aux.metrics)
+    taken = {"step", "loss", "gradient_norm", "update_norm", "update_ratio", "validation", "chunks"} & set(aux.metrics)
     if taken:
         raise ValueError(f"{who}: the loss reports a metric named {min(taken)!r}; that name is taken.")
     return value, aux if aux.model_state is not None else aux._replace(model_state=model_state)
@@ -63,6 +63,12 @@ def initial_model_state(loss: Callable) -> Any:
     """The model state that `loss` starts with, if it says so by a method `init_model_state()`; else None."""
     init = getattr(loss, "init_model_state", None)
     return None if init is None else init()
+
+
+def total_weight(loss: Callable, batch: Batch) -> Any:
+    """What `loss` divides its sum by, if it says so by a method `total_weight(batch)`; else the number of examples."""
+    own = getattr(loss, "total_weight", None)
+    return float(leading_axis("total_weight", "batch", batch)) if own is None else own(batch)
 
 
 def parted(out: Any) -> tuple[Any, Any]:

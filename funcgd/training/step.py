@@ -33,6 +33,11 @@ class TrainStep:
     norms: bool = static(default=False)
 
     def __call__(self, state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+        new, metrics, grads, updates = self.advance(state, batch)
+        return new, metrics | norms_of(state, grads, updates) if self.norms else metrics
+
+    def advance(self, state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array], Any, Any]:
+        """The step, with its gradient and update beside it: (state, metrics, grads, updates)."""
         trained, carried = partition.split(state.packed_params)
         loss_key, tx_key = jax.random.split(jax.random.fold_in(state.key, state.step))
 
@@ -46,16 +51,20 @@ class TrainStep:
             grads, state.opt_state, trained, value=loss, grad=grads, value_fn=lambda p: value_and_aux(p)[0], key=tx_key
         )
         trained = apply_updates(trained, updates)
-        state = state.replace(
+        new = state.replace(
             step=numerics.increment(state.step),
             packed_params=partition.merge(trained, carried),
             opt_state=opt_state,
             model_state=_like(aux.model_state, state.model_state),
         )
-        metrics = {"loss": loss, **aux.metrics}
-        if self.norms:
-            metrics |= {"gradient_norm": tree.norm(grads), "update_norm": tree.norm(updates)}
-        return state, metrics
+        return new, {"loss": loss, **aux.metrics}, grads, updates
+
+
+def norms_of(state: TrainState, grads: Any, updates: Any) -> dict[str, jax.Array]:
+    """The norms of a step from `state`: of gradient and update, and the update's relative to the parameters'."""
+    update = tree.norm(updates)
+    ratio = numerics.divide(update, tree.norm(partition.split(state.packed_params)[0]))
+    return {"gradient_norm": tree.norm(grads), "update_norm": update, "update_ratio": ratio}
 
 
 def make_step(loss: Callable, tx: Any, *, norms: bool = False) -> TrainStep:
@@ -66,7 +75,8 @@ def make_step(loss: Callable, tx: Any, *, norms: bool = False) -> TrainStep:
             `training` are filled in: a fresh PRNG key for each step, the model's state, and True here, but False where
             `fg.fit` evaluates the loss on validation data.
         tx: the optimizer, of funcgd or any library with `init` and `update`.
-        norms: report "gradient_norm" (before the optimizer clips it) and "update_norm", too.
+        norms: report "gradient_norm" (before the optimizer clips it), "update_norm", and "update_ratio", which is the
+            latter relative to the norm of the parameters, too.
 
     Returns:
         A step over `TrainState`; metrics are a dict with "loss", at the parameters before the step, and what the loss
