@@ -11,8 +11,9 @@ from funcgd.core import numerics
 from funcgd.core.fields import field, number, static
 from funcgd.core.schedule import check_single
 from funcgd.core.signature import instance_signature
-from funcgd.core.types import Params, Scalar
+from funcgd.core.types import Batch, Params, Scalar
 from funcgd.core.values import value
+from funcgd.training import objective
 from funcgd.training.objective import check_scalar, parted
 from funcgd.training.partition import split
 from funcgd.training.per_example import as_loss
@@ -29,6 +30,14 @@ class Penalty:
     @instance_signature
     def __signature__(self) -> inspect.Signature:
         return inspect.signature(self.loss)
+
+    def init_model_state(self) -> Any:
+        """That of the loss inside, if it has one."""
+        return objective.initial_model_state(self.loss)
+
+    def total_weight(self, batch: Batch) -> Any:
+        """That of the loss inside."""
+        return objective.total_weight(self.loss, batch)
 
     def __call__(self, params: Params, *args: Any, **extra: Any) -> Any:
         who = type(self).__name__

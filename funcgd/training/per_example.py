@@ -15,7 +15,7 @@ from funcgd.core.signature import instance_signature
 from funcgd.core.types import Batch, Params
 from funcgd.core.validate import is_inexact, leading_axis
 from funcgd.core.values import value
-from funcgd.training.objective import Aux, parted
+from funcgd.training.objective import Aux, initial_model_state, parted
 
 
 def as_loss(owner: str, name: str, loss: Any) -> Callable:
@@ -70,6 +70,15 @@ class mean_loss:
     def __signature__(self) -> inspect.Signature:
         return inspect.signature(self.per_example_loss)
 
+    def init_model_state(self) -> Any:
+        """That of the loss inside, if it has one."""
+        return initial_model_state(self.per_example_loss)
+
+    def total_weight(self, batch: Batch) -> Any:
+        """What the sum over the batch is divided by."""
+        n = leading_axis("mean_loss", "batch", batch)
+        return float(n) if self.weights is None else jnp.sum(_weights(self.weights, batch, n))
+
     def __call__(self, params: Params, batch: Batch, **extra: Any) -> Any:
         n = leading_axis("mean_loss", "batch", batch)
         w = None if self.weights is None else _weights(self.weights, batch, n)
@@ -86,7 +95,7 @@ class mean_loss:
         out = jax.vmap(one, in_axes=(0, axes))(batch, extra)
         if w is None:
             return jax.tree.map(lambda x: jnp.mean(x, axis=0), out)
-        out = jax.tree.map(functools.partial(_weighted_mean, w), out)
+        out = jax.tree.map(functools.partial(weighted_mean, w), out)
         return _keep_model_state(jnp.all(w == 0), out, extra.get("model_state"))
 
 
@@ -125,7 +134,7 @@ def _without_weightless(w: jax.Array, params: Params, batch: Batch) -> tuple[Par
     return jax.tree.map(lambda x: jnp.where(some, x, jax.lax.stop_gradient(x)) if is_inexact(x) else x, params), batch
 
 
-def _weighted_mean(w: jax.Array, x: jax.Array) -> jax.Array:
+def weighted_mean(w: jax.Array, x: jax.Array) -> jax.Array:
     """Σ wₙxₙ / Σ wₙ in at least float32, rounded once to the dtype that a mean of x has; 0 if all weights are 0."""
     dtype = numerics.wide_dtype(x.dtype, w.dtype)
     result = x.dtype if is_inexact(x) else dtype

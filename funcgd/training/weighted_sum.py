@@ -13,6 +13,7 @@ from funcgd.core.fields import describe, field, is_number, plain, static
 from funcgd.core.signature import instance_signature
 from funcgd.core.types import Batch, Params, Scalar
 from funcgd.core.values import value
+from funcgd.training import objective
 from funcgd.training.objective import Aux, check_scalar, parted
 from funcgd.training.penalties import Penalty
 from funcgd.training.per_example import as_loss, mean_loss
@@ -109,6 +110,14 @@ class weighted_sum:
         wanted = [name for name in extra if any(signature.names(loss, name) for loss in self.losses)]
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         return inspect.Signature([inspect.Parameter(name, kind) for name in ("params", "batch", *wanted)])
+
+    def init_model_state(self) -> Any:
+        """That of the one loss inside which has one; None if there is none."""
+        states = [objective.initial_model_state(loss) for loss in self.losses]
+        states = [state for state in states if state is not None]
+        if len(states) > 1:
+            raise ValueError("weighted_sum: at most one loss may have a model state, got several that start with one.")
+        return states[0] if states else None
 
     def __call__(self, params: Params, batch: Batch, **extra: Any) -> tuple[jax.Array, Aux]:
         terms: list[jax.Array] = []
