@@ -1,76 +1,22 @@
 """Run a method to convergence, as one compiled loop."""
 
-import functools
+import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from funcgd.core import tree
-from funcgd.core.apply_updates import apply_updates
 from funcgd.core.fields import describe, is_traced
-from funcgd.core.stop import Progress, Result, StopReason, StopRule, as_reason
-from funcgd.core.transform import Transform, as_transform
+from funcgd.core.stop import Result, StopRule, as_reason
+from funcgd.core.transform import as_transform
 from funcgd.core.types import Params
-from funcgd.core.values import hold, release, value
-from funcgd.training import objective, partition
-from funcgd.training.step import ascent
-
-
-class Evaluation(NamedTuple):
-    """What a method knows at a point.
-
-    >>> import funcgd as fg
-    >>> fg.Evaluation(value=1.0, gradient_norm=0.5, aux=None).value
-    1.0
-    """
-
-    value: Any  # (), f(x)
-    gradient_norm: Any  # (), ‖∇f(x)‖₂
-    aux: Any = None  # what fun returned beside its value
-
-
-@value
-class FirstOrder:
-    """The method that a transform is: one gradient, one update.
-
-    Methods are values with `init(fun, x, args) -> state` and `step(fun, x, state, args) -> (x, state, evaluation)`,
-    both pure, where `fun(x, args) -> (value, aux)` and the evaluation is that of the point before the step.
-
-    >>> import funcgd as fg
-    >>> fg.FirstOrder(fg.sgd(0.1))
-    FirstOrder(tx=sgd(learning_rate=0.1))
-    """
-
-    tx: Transform
-
-    def init(self, fun: Callable, x: Params, args: tuple) -> Any:
-        """The optimizer's state."""
-        del fun, args
-        return self.tx.init(x)
-
-    def step(self, fun: Callable, x: Params, state: Any, args: tuple) -> tuple[Params, Any, Evaluation]:
-        """One update, and the evaluation before it."""
-        (f, aux), grads = jax.value_and_grad(fun, has_aux=True)(x, args)
-        grads = ascent(grads)
-        updates, state = self.tx.update(grads, state, x, value=f, grad=grads, value_fn=lambda x: fun(x, args)[0])
-        return apply_updates(x, updates), state, Evaluation(f, tree.norm(grads), aux)
-
-
-class _Loop(NamedTuple):
-    k: jax.Array  # (), int32: finished updates
-    x: Params  # x_k
-    good: Params  # the last point whose value was finite
-    method_state: Any
-    rule_state: Any
-    best: Params
-    best_value: jax.Array
-    step_norm: jax.Array  # ‖x_k − x_{k−1}‖
-    code: jax.Array  # (), int32: why the loop ended; 0 while it runs
-    evaluation: Evaluation  # at the point visited last
-    history: dict[str, Any] | None
+from funcgd.core.values import hold
+from funcgd.training import partition
+from funcgd.training.method import FirstOrder
+from funcgd.training.minimize_loop import Task, run, run_in_chunks
+from funcgd.training.unroll import run_unrolled
 
 
 def minimize(
@@ -83,12 +29,14 @@ def minimize(
     stop: StopRule | None = None,
     has_aux: bool = False,
     record: bool = False,
+    differentiate: str | None = None,
 ) -> Result:
     """Minimise `fun(x, *args)` over the pytree x, from `x0`, by one compiled loop.
 
     `fun` is traced once; the optimizer, `args`, tolerances and (without `record`) `max_steps` are arguments of the
     compiled program, so other numbers do not recompile. Works under `jit` and `vmap`; there, members that finish are
-    frozen.
+    frozen. A rule that reads the clock splits the loop into chunks of some 0.05 s, which change no digit; it is refused
+    under `jit`, `vmap` and `grad`.
 
     Args:
         fun: x, *args → a real scalar; with `has_aux` → (scalar, anything).
@@ -99,6 +47,10 @@ def minimize(
         stop: a stopping rule, such as `fg.stop.gradient_norm(1e-6)`; None runs all steps.
         has_aux: whether `fun` returns something beside its value.
         record: keep the whole run in `history`: "params", "value" and "gradient_norm" at x₀, x₁, …
+        differentiate: None, or "unroll": reverse-mode derivatives of the result with respect to `args`, `x0` and the
+            method's numbers are those of the steps taken, the number of steps being constant. Memory grows like
+            √max_steps (with `record` like max_steps), time is that of about five runs, and another `max_steps`
+            recompiles.
 
     Returns:
         A `Result`. `params` is the last point, `best` and `value` the point of the lowest value met, `reason` says why
@@ -106,115 +58,56 @@ def minimize(
 
     Raises:
         TypeError: if `fun` returns no real scalar, or nothing in `x0` can vary.
-        ValueError: if `max_steps` is negative, or the rule needs a clock or metrics.
+        ValueError: if `max_steps` is negative, the method needs random keys, or the rule needs metrics; if it needs the
+            clock under an outer trace or with `differentiate`.
 
     >>> import funcgd as fg
     >>> run = fg.minimize(lambda x: (x - 3) ** 2, 0.0, fg.sgd(0.5), max_steps=10, stop=fg.stop.gradient_norm(1e-6))
     >>> float(run.params), run.reason.name, int(run.steps)
     (3.0, 'GRADIENT_NORM', 1)
     """
+    began = time.perf_counter()
+    _check(fun, method, args, max_steps, stop, differentiate)
+    x0 = jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(x)) if isinstance(x, (float, complex)) else x, x0)
+    trained, carried = partition.split(partition.pack("minimize", "x0", x0))
+    if not hasattr(method, "step"):
+        method = FirstOrder(as_transform("minimize", method))
+    max_steps = int(max_steps)
+    task = Task(hold(fun), carried, args, method, stop, max_steps, has_aux)
+    if differentiate is not None:
+        result = run_unrolled(task, trained, max_steps, record)
+    elif stop is not None and "clock" in stop.needs:
+        result = run_in_chunks(task, trained, max_steps if record else None, began)
+    else:
+        result = run(task, trained, max_steps if record else None)
+    history = result.history
+    if history is not None and not is_traced(result.steps) and not np.ndim(result.steps):
+        history = jax.tree.map(lambda rows: rows[: int(result.steps) + 1], history)
+    return result._replace(
+        params=partition.unpack(partition.merge(result.params, carried)),
+        best=partition.unpack(partition.merge(result.best, carried)),
+        reason=as_reason(result.reason),
+        history=history if history is None else {**history, "params": partition.unpack(history["params"])},
+    )
+
+
+def _check(fun: Any, method: Any, args: Any, max_steps: Any, stop: Any, differentiate: Any) -> None:
     if not callable(fun):
         raise TypeError(f"minimize: `fun` must be a function x, *args → value, got {describe(fun)}.")
     if not isinstance(args, tuple):
         raise TypeError(f"minimize: `args` must be a tuple of further arguments of `fun`, got {describe(args)}.")
     if stop is not None and not isinstance(stop, StopRule):
         raise TypeError(f"minimize: `stop` must be a stopping rule such as fg.stop.gradient_norm(1e-6), got {stop!r}.")
-    refused = set() if stop is None else stop.needs & {"clock", "metrics"}
-    if refused:
-        raise ValueError(f"minimize: `stop` needs {', '.join(refused)}, which only fg.fit has; got {stop!r}.")
+    if differentiate not in (None, "unroll"):
+        raise ValueError(f"minimize: `differentiate` must be None or 'unroll', got {differentiate!r}.")
+    needs = frozenset() if stop is None else stop.needs
+    if "metrics" in needs:
+        raise ValueError(f"minimize: `stop` needs metrics, which only fg.fit has; got {stop!r}.")
+    if "clock" in needs and differentiate is not None:
+        raise ValueError(f"minimize: `stop` must not read the clock where `differentiate` is given, got {stop!r}.")
+    if "key" in getattr(method, "needs", ()):
+        raise ValueError(
+            f"minimize: `method` must not need random keys, which only the training step has; got {method!r}."
+        )
     if isinstance(max_steps, bool) or not isinstance(max_steps, (int, np.integer)) or max_steps < 0:
         raise ValueError(f"minimize: `max_steps` must be an integer of at least 0, got {max_steps!r}.")
-    x0 = jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(x)) if isinstance(x, (float, complex)) else x, x0)
-    x0 = partition.pack("minimize", "x0", x0)
-    if not hasattr(method, "step"):
-        method = FirstOrder(as_transform("minimize", method))
-    result = _minimize(hold(fun), x0, method, args, int(max_steps), stop, has_aux, int(max_steps) if record else None)
-    history = result.history
-    if history is not None and not is_traced(result.steps) and not np.ndim(result.steps):
-        history = jax.tree.map(lambda rows: rows[: int(result.steps) + 1], history)
-    return result._replace(
-        params=partition.unpack(result.params),
-        best=partition.unpack(result.best),
-        reason=as_reason(result.reason),
-        history=history if history is None else {**history, "params": partition.unpack(history["params"])},
-    )
-
-
-@functools.partial(jax.jit, static_argnames=("has_aux", "recorded"))
-def _minimize(
-    held: Any, x0: Params, method: Any, args: tuple, max_steps: Any, stop: Any, has_aux: bool, recorded: int | None
-) -> Result:
-    fun = release(held)
-    trained, carried = partition.split(x0)
-
-    def f(x: Params, args: tuple) -> tuple[Any, Any]:
-        out = fun(partition.unpack(partition.merge(x, carried)), *args)
-        f_x, aux = out if has_aux else (out, None)
-        objective.check_scalar("minimize", "`fun`", f_x)
-        return f_x, aux
-
-    # Compiled as a unit, so that asking for the shapes of its results does not trace `fun` a second time.
-    advance = jax.jit(lambda x, state: method.step(f, x, state, args))
-    method_state = method.init(f, trained, args)
-    shapes = jax.eval_shape(advance, trained, method_state)[2]
-    real = shapes.value.dtype
-
-    def body(loop: _Loop) -> _Loop:
-        x_next, method_state, at_x = advance(loop.x, loop.method_state)
-        progress = Progress(loop.k, at_x.value, at_x.gradient_norm, loop.step_norm)
-        code, rule_state = (jnp.int32(0), ()) if stop is None else stop.test(progress, loop.rule_state)
-        code = jnp.where((code == 0) & (loop.k >= max_steps), jnp.int32(StopReason.MAX_STEPS), code)
-        finite = jnp.isfinite(at_x.value)
-        code = jnp.where(finite, code, jnp.int32(StopReason.NON_FINITE))
-        go_on, better = code == 0, finite & (at_x.value < loop.best_value)
-        history = loop.history
-        if history is not None:
-            now = {"params": loop.x, "value": at_x.value, "gradient_norm": at_x.gradient_norm}
-            history = jax.tree.map(lambda rows, row: rows.at[loop.k].set(row), history, now)
-        return _Loop(
-            k=jnp.where(go_on, loop.k + 1, loop.k),
-            x=_where(go_on, x_next, loop.x),
-            good=_where(finite, loop.x, loop.good),
-            method_state=_where(go_on, method_state, loop.method_state),
-            rule_state=rule_state,
-            best=_where(better, loop.x, loop.best),
-            best_value=jnp.where(better, at_x.value, loop.best_value),
-            step_norm=tree.norm(tree.sub(x_next, loop.x)),
-            code=code,
-            evaluation=at_x,
-            history=history,
-        )
-
-    def room(row: Any) -> jax.Array:
-        return jnp.zeros(((recorded or 0) + 1, *row.shape), row.dtype)
-
-    record = {"params": trained, "value": shapes.value, "gradient_norm": shapes.gradient_norm}
-    start = _Loop(
-        k=jnp.int32(0),
-        x=trained,
-        good=trained,
-        method_state=method_state,
-        rule_state=() if stop is None else stop.init(),
-        best=trained,
-        best_value=jnp.array(jnp.inf, real),
-        step_norm=jnp.full_like(tree.norm(trained), jnp.inf),
-        code=jnp.int32(0),
-        evaluation=jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes),
-        history=None if recorded is None else jax.tree.map(room, record),
-    )
-    end = jax.lax.while_loop(lambda loop: loop.code == 0, body, start)
-    failed = (end.code == StopReason.NON_FINITE) & (end.k > 0)
-    return Result(
-        params=partition.merge(_where(failed, end.good, end.x), carried),
-        best=partition.merge(end.best, carried),
-        value=end.best_value,
-        reason=end.code,
-        steps=jnp.where(failed, end.k - 1, end.k),
-        state=end.method_state,
-        history=end.history,
-        aux=end.evaluation.aux,
-    )
-
-
-def _where(condition: jax.Array, x: Any, y: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), x, y)

@@ -1,5 +1,7 @@
 """minimize: one compiled loop, its stopping rules, its results, under jit and vmap."""
 
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -147,6 +149,103 @@ def test_the_state_goes_on():
     np.testing.assert_allclose(fg.apply_updates(whole.params, updates), longer.params, rtol=1e-5)
 
 
+def valley(x, bend=1.0):
+    return jnp.sum((1 - x) ** 2) + bend * jnp.sum((x[1:] - x[:-1] ** 2) ** 2)
+
+
+def test_the_clock_changes_no_digit(x64, monkeypatch):
+    """Whatever the chunks. The loop without a clock is another program: XLA may round otherwise in it."""
+
+    def run(stop):
+        x0 = jnp.array([-1.0, 2.0, 0.5])
+        return fg.minimize(valley, x0, fg.sgd(0.01), max_steps=300, stop=stop, record=True)
+
+    late = fg.stop.wall_time(1e6)
+    for rule in (None, fg.stop.gradient_norm(1.0)):
+        clocked = late if rule is None else rule | late
+        runs = [run(rule), run(clocked)]
+        for seconds in (0, 1e6):  # chunks of one step, and chunks that always double
+            monkeypatch.setattr("funcgd.training.minimize_loop.CHUNK_SECONDS", seconds)
+            runs.append(run(clocked))
+        plain, measured, single, doubling = runs
+        jax.tree.map(np.testing.assert_array_equal, single, doubling)
+        jax.tree.map(np.testing.assert_array_equal, single, measured)
+        assert jax.tree.structure(plain) == jax.tree.structure(single)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), plain, single)
+        assert plain.reason is single.reason
+        assert 10 < int(plain.steps) == int(single.steps) <= 300
+
+
+def test_time_runs_out_after_many_chunks_of_one_program():
+    traces = []
+
+    @fg.value
+    class watched(fg.StopRule):
+        def test(self, progress, state):
+            traces.append(progress.seconds)
+            return jnp.int32(0), state
+
+    def run(seconds):
+        stop = watched() | fg.stop.wall_time(seconds)
+        return fg.minimize(valley, jnp.zeros(2), fg.sgd(1e-7), max_steps=2_000_000_000, stop=stop)
+
+    assert int(run(0.0).steps) == 0  # compiles
+    began = time.perf_counter()
+    result = run(0.4)
+    seconds = time.perf_counter() - began
+    assert result.reason is fg.StopReason.WALL_TIME
+    assert 0.4 <= seconds < 20
+    assert int(result.steps) > 1000  # chunks begin with one step, and have grown
+    assert float(result.value) < 2  # the value at the start
+    assert len(traces) == 1
+
+
+def test_no_time_at_all_still_evaluates_the_start():
+    run = fg.minimize(bowl, jnp.zeros(2), fg.sgd(0.1), max_steps=5, stop=fg.stop.wall_time(0.0))
+    assert (int(run.steps), float(run.value), run.reason.name) == (0, 2.0, "WALL_TIME")
+
+
+def clocked(x0=0.0, centre=1.0, rate=0.1, seconds=1.0):
+    stop = fg.stop.target_value(0.0) | fg.stop.wall_time(seconds)
+    return fg.minimize(bowl, x0, fg.sgd(rate), args=(centre,), max_steps=2, stop=stop).value
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: jax.jit(lambda: clocked())(),
+        lambda: jax.jit(lambda x: clocked(x0=x))(1.0),
+        lambda: jax.vmap(lambda c: clocked(centre=c))(jnp.ones(2)),
+        lambda: jax.grad(lambda r: clocked(rate=r))(0.1),
+        lambda: jax.vmap(lambda s: clocked(seconds=s))(jnp.ones(2)),
+        lambda: jax.vmap(
+            lambda c: fg.minimize(lambda x: (x - c) ** 2, 0.0, fg.sgd(0.1), max_steps=2, stop=fg.stop.wall_time(1))
+        )(jnp.ones(2)),
+    ],
+    ids=["jit", "jit of x0", "vmap of args", "grad of method", "vmap of stop", "vmap of fun"],
+)
+def test_the_clock_is_refused_under_an_outer_trace(call):
+    with pytest.raises(ValueError, match=r"minimize: .*wall_time.* outside of jit, vmap and grad"):
+        call()
+
+
+def refused(method=None, **options):
+    return fg.minimize(bowl, 1.0, method or fg.sgd(0.1), max_steps=1, **options)
+
+
+@fg.value
+class noisy(fg.Transform):
+    """A transform that cannot do without a key."""
+
+    needs = frozenset({"key"})
+
+    def init(self, params):
+        return fg.EmptyState()
+
+    def update(self, grads, state, params=None, *, key, **extra):
+        return jax.tree.map(lambda g: g * jax.random.normal(key), grads), state
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -159,6 +258,14 @@ def test_the_state_goes_on():
         (lambda: fg.minimize(3, 1.0, fg.sgd(0.1), max_steps=1), TypeError, ("fun", "3")),
         (lambda: fg.minimize(bowl, 1.0, fg.sgd(0.1), args=2.0, max_steps=1), TypeError, ("args", "tuple")),
         (lambda: fg.minimize(bowl, 1.0, fg.sgd(0.1), max_steps=1, stop=1e-3), TypeError, ("stop", "0.001")),
+        (lambda: refused(noisy()), ValueError, ("method", "keys", "noisy()")),
+        (lambda: refused(fg.chain(noisy(), fg.sgd(0.1))), ValueError, ("method", "keys", "noisy()")),
+        (lambda: refused(differentiate="implicit"), ValueError, ("differentiate", "'unroll'", "'implicit'")),
+        (
+            lambda: refused(differentiate="unroll", stop=fg.stop.wall_time(1.0)),
+            ValueError,
+            ("stop", "clock", "differentiate"),
+        ),
     ],
 )
 def test_bad_input(call, error, words):

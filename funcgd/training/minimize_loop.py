@@ -1,0 +1,182 @@
+"""The loop of minimize: steps of a method until a rule ends it, as one compiled program or in chunks with a clock."""
+
+import dataclasses
+import functools
+import time
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from funcgd.core import tree
+from funcgd.core.fields import is_traced
+from funcgd.core.stop import Progress, Result, StopReason
+from funcgd.core.types import Params
+from funcgd.core.values import release
+from funcgd.training import objective, partition
+from funcgd.training.method import Evaluation
+
+CHUNK_SECONDS = 0.05  # chunks grow to last about this long: the clock is read often, and reading it costs nothing
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What stays the same during the loop, as one argument of the compiled programs."""
+
+    fun: Any  # the user's function, held
+    carried: Params  # what does not vary in x, with None in the places of what does
+    args: tuple
+    method: Any
+    stop: Any  # a StopRule or None
+    max_steps: Any  # (), int32
+    has_aux: bool = dataclasses.field(metadata={"static": True})
+
+    def f(self, x: Params, args: tuple) -> tuple[Any, Any]:
+        """(value, aux) at what varies in x."""
+        out = release(self.fun)(partition.unpack(partition.merge(x, self.carried)), *args)
+        f_x, aux = out if self.has_aux else (out, None)
+        objective.check_scalar("minimize", "`fun`", f_x)
+        return f_x, aux
+
+    def init(self, x: Params) -> Any:
+        """The state of the method before its first step."""
+        return self.method.init(self.f, x, self.args)
+
+    @jax.jit  # so that all programs, and the question for the shapes of its results, share one trace of `fun`
+    def step(self, x: Params, method_state: Any) -> tuple[Params, Any, Evaluation]:
+        """A step of the method."""
+        return self.method.step(self.f, x, method_state, self.args)
+
+
+class LoopState(NamedTuple):
+    """Where the loop stands."""
+
+    k: jax.Array  # (), int32: finished updates
+    x: Params  # x_k
+    good: Params  # the last point whose value was finite
+    method_state: Any
+    rule_state: Any
+    best: Params
+    best_value: jax.Array
+    step_norm: jax.Array  # ‖x_k − x_{k−1}‖
+    code: jax.Array  # (), int32: why the loop ended; 0 while it runs
+    evaluation: Evaluation  # at the point visited last
+    history: dict[str, Any] | None
+
+
+@functools.partial(jax.jit, static_argnames="recorded")
+def run(task: Task, x0: Params, recorded: int | None) -> Result:
+    """The whole loop from `x0`, with room to record that many steps."""
+    return _finish(_advance(task, _start(task, x0, recorded)))
+
+
+def run_in_chunks(task: Task, x0: Params, recorded: int | None, began: float) -> Result:
+    """`run` for rules that need the clock: it is read between chunks, whose length is an argument of one program.
+
+    Raises:
+        ValueError: under an outer trace, where no time passes.
+    """
+    _refuse_traced((task, x0))
+    state, steps = _start_jitted(task, x0, recorded), 1
+    while True:
+        now = time.perf_counter()
+        state = _chunk(task, state, steps, now - began)
+        _refuse_traced(state)  # inside jit all arrays are traced, and `fun` itself may hold tracers
+        if int(state.code):  # waits for the chunk
+            return _finish_jitted(state)
+        if time.perf_counter() - now < CHUNK_SECONDS:
+            steps *= 2
+
+
+def _refuse_traced(x: Any) -> None:
+    if any(map(is_traced, jax.tree.leaves(x))):
+        raise ValueError(
+            "minimize: a rule that reads the clock (fg.stop.wall_time) must be used outside of jit, vmap and grad, "
+            "because compiled programs have no clock; use fg.stop.max_steps there."
+        )
+
+
+def _start(task: Task, x0: Params, recorded: int | None) -> LoopState:
+    method_state = task.init(x0)
+    shapes = jax.eval_shape(task.step, x0, method_state)[2]
+
+    def room(row: Any) -> jax.Array:
+        return jnp.zeros(((recorded or 0) + 1, *row.shape), row.dtype)
+
+    record = {"params": x0, "value": shapes.value, "gradient_norm": shapes.gradient_norm}
+    return LoopState(
+        k=jnp.int32(0),
+        x=x0,
+        good=x0,
+        method_state=method_state,
+        rule_state=() if task.stop is None else task.stop.init(),
+        best=x0,
+        best_value=jnp.array(jnp.inf, shapes.value.dtype),
+        step_norm=jnp.full_like(tree.norm(x0), jnp.inf),
+        code=jnp.int32(0),
+        evaluation=jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes),
+        history=None if recorded is None else jax.tree.map(room, record),
+    )
+
+
+def _advance(task: Task, start: LoopState, steps: Any = None, seconds: Any = None) -> LoopState:
+    """From `start` to the end, or by at most that many steps."""
+
+    def go_on(state: LoopState) -> jax.Array:
+        running = state.code == 0
+        return running if steps is None else running & (state.k - start.k < steps)
+
+    return jax.lax.while_loop(go_on, lambda state: _iterate(task, state, seconds), start)
+
+
+def _iterate(task: Task, state: LoopState, seconds: Any) -> LoopState:
+    """Evaluate at x_k, test the rules there, and go to x_{k+1} if none of them ends the loop."""
+    x_next, method_state, at_x = task.step(state.x, state.method_state)
+    progress = Progress(state.k, at_x.value, at_x.gradient_norm, state.step_norm, seconds=seconds)
+    code, rule_state = (jnp.int32(0), ()) if task.stop is None else task.stop.test(progress, state.rule_state)
+    code = jnp.where((code == 0) & (state.k >= task.max_steps), jnp.int32(StopReason.MAX_STEPS), code)
+    finite = jnp.isfinite(at_x.value)
+    code = jnp.where(finite, code, jnp.int32(StopReason.NON_FINITE))
+    go_on, better = code == 0, finite & (at_x.value < state.best_value)
+    history = state.history
+    if history is not None:
+        now = {"params": state.x, "value": at_x.value, "gradient_norm": at_x.gradient_norm}
+        history = jax.tree.map(lambda rows, row: rows.at[state.k].set(row), history, now)
+    return LoopState(
+        k=jnp.where(go_on, state.k + 1, state.k),
+        x=where(go_on, x_next, state.x),
+        good=where(finite, state.x, state.good),
+        method_state=where(go_on, method_state, state.method_state),
+        rule_state=rule_state,
+        best=where(better, state.x, state.best),
+        best_value=jnp.where(better, at_x.value, state.best_value),
+        step_norm=tree.norm(tree.sub(x_next, state.x)),
+        code=code,
+        evaluation=at_x,
+        history=history,
+    )
+
+
+def _finish(end: LoopState) -> Result:
+    failed = (end.code == StopReason.NON_FINITE) & (end.k > 0)
+    return Result(
+        params=where(failed, end.good, end.x),
+        best=end.best,
+        value=end.best_value,
+        reason=end.code,
+        steps=jnp.where(failed, end.k - 1, end.k),
+        state=end.method_state,
+        history=end.history,
+        aux=end.evaluation.aux,
+    )
+
+
+_start_jitted = jax.jit(_start, static_argnames="recorded")
+_chunk = jax.jit(_advance)
+_finish_jitted = jax.jit(_finish)
+
+
+def where(condition: jax.Array, x: Any, y: Any) -> Any:
+    """x where the condition holds, else y, for trees."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), x, y)
