@@ -1,17 +1,22 @@
 """The pure core of training: a scan over batches, which one may vmap, differentiate and checkpoint."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 
 from funcgd.core.types import Batch
 from funcgd.core.validate import leading_axis
+from funcgd.training.segments import scan_in_segments
 from funcgd.training.state import TrainState
 from funcgd.training.step import TrainStep, make_step
 
 
-def train(loss: Callable, tx: Any, state: TrainState, batches: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+def train(
+    loss: Callable, tx: Any, state: TrainState, batches: Batch, *, segment: int | None = None
+) -> tuple[TrainState, dict[str, jax.Array]]:
     """One step for each of `batches`, as one compiled scan.
 
     Pure in all its arguments: `jax.vmap` over optimizers (`fg.stack`), parameters, keys or data trains a population;
@@ -21,13 +26,16 @@ def train(loss: Callable, tx: Any, state: TrainState, batches: Batch) -> tuple[T
         loss: `loss(params, batch)`, see `fg.make_step`.
         tx: the optimizer.
         state: where to start, from `TrainState.create`.
-        batches: a pytree of arrays with one leading axis, over the steps.
+        batches: a pytree of arrays with one leading axis, over the K steps.
+        segment: for derivatives in reverse mode, keep the states at the start of every so many steps and compute those
+            between again: with a segment near √K memory grows like √K instead of K, for one more forward pass. The
+            results are the same. None keeps all steps.
 
     Returns:
         The state after the last step, and the metrics of all steps, each with a leading axis over them.
 
     Raises:
-        ValueError: if the leading axes of `batches` differ, or it has no array.
+        ValueError: if the leading axes of `batches` differ, or it has no array; if `segment` is no positive integer.
 
     >>> import funcgd as fg, jax, jax.numpy as jnp
     >>> loss = lambda w, batch: jnp.mean((w - batch) ** 2)
@@ -38,9 +46,11 @@ def train(loss: Callable, tx: Any, state: TrainState, batches: Batch) -> tuple[T
     [0.00390625, 0.0]
     """
     leading_axis("train", "batches", batches)
-    return _scan(make_step(loss, tx), state, batches)
+    if segment is not None and (isinstance(segment, bool) or not isinstance(segment, (int, np.integer)) or segment < 1):
+        raise ValueError(f"train: `segment` must be None or an integer of at least 1, got {segment!r}.")
+    return _scan(make_step(loss, tx), state, batches, segment)
 
 
-@jax.jit
-def _scan(step: TrainStep, state: TrainState, batches: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
-    return jax.lax.scan(step, state, batches)
+@functools.partial(jax.jit, static_argnames="segment")
+def _scan(step: TrainStep, state: TrainState, batches: Batch, segment: int | None) -> tuple[TrainState, dict[str, Any]]:
+    return jax.lax.scan(step, state, batches) if segment is None else scan_in_segments(step, state, batches, segment)
