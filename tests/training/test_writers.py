@@ -90,15 +90,16 @@ def records(data):
 
 
 def read_events(path):
-    """As TensorBoard reads: files in the order of their names; at a restart what is there from its step on goes."""
+    """As TensorBoard reads: files in the order of their names; a start, but the first, takes away what was there."""
     from tensorboardX.proto.event_pb2 import Event, SessionLog
 
     assert crc32c(b"123456789") == 0xE3069283
-    found = {}
+    found, starts = {}, 0
     for file in sorted(Path(path).glob("*.tfevents.*")):
         for payload in records(file.read_bytes()):
             event = Event.FromString(payload)
-            if event.session_log.status == SessionLog.START:
+            starts += event.session_log.status == SessionLog.START
+            if event.session_log.status == SessionLog.START and starts > 1:
                 found = {step: row for step, row in found.items() if step < event.step}
             if event.summary.value:
                 assert event.step not in found
