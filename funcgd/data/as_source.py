@@ -1,6 +1,6 @@
 """Which adapter the data get."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -20,6 +20,8 @@ def as_source(who: str, what: str, data: Any) -> Source:
     """
     if isinstance(data, Source):
         return data
+    if isinstance(data, Iterator):
+        return Batches(data)
     leaves = jax.tree.leaves(data)
     if len(leaves) == 1 and leaves[0] is data and isinstance(data, Iterable) and not is_indexable(data):
         return Batches(data)

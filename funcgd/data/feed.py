@@ -22,8 +22,8 @@ from funcgd.data.shuffle import EXACT_BELOW, shuffled_indices
 class Resident:
     """Batches taken from arrays on the device, in the order that (key, epoch) draws.
 
-    A feed is a pytree with `start(step) -> carry` and `batch(carry, step, moved) -> (batch, carry)`, both pure; `moved`
-    says whether this chunk made steps before this one.
+    A feed is a pytree with three pure methods: `start(step)` gives the order of the examples, `left(step)` the number
+    of steps for which it holds (None for all of the chunk), and `batch(order, step)` the batch.
     """
 
     arrays: Batch
@@ -37,22 +37,22 @@ class Resident:
         n, stride, _ = self.layout
         return self._order(step) if self.key is not None and stride < n < EXACT_BELOW else None
 
-    def batch(self, carry: Any, step: jax.Array, moved: Any) -> tuple[Batch, Any]:
+    def left(self, step: jax.Array) -> jax.Array | None:
+        """Steps until the order changes."""
+        return self.layout.steps - step % self.layout.steps if self.crosses and self.layout.steps > 1 else None
+
+    def batch(self, order: Any, step: jax.Array) -> Batch:
         """The batch of `step`."""
         layout = self.layout
         if layout.stride == layout.n:
-            return self.arrays, carry
+            return self.arrays
         first = (step % layout.steps) * layout.stride
         if self.key is None:
-            rows = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, first, self.batch_size), self.arrays)
-            return rows, carry
-        if carry is None:
+            return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, first, self.batch_size), self.arrays)
+        if order is None:
             positions = first + jnp.arange(self.batch_size, dtype=jnp.int32)
-            return take(self.arrays, shuffled_indices(self.key, step // layout.steps, layout.n, positions)), carry
-        if self.crosses:
-            enters = (step % layout.steps == 0) & moved
-            carry = jax.lax.cond(enters, self._order, lambda _: carry, step)
-        return take(self.arrays, jax.lax.dynamic_slice_in_dim(carry, first, self.batch_size)), carry
+            return take(self.arrays, shuffled_indices(self.key, step // layout.steps, layout.n, positions))
+        return take(self.arrays, jax.lax.dynamic_slice_in_dim(order, first, self.batch_size))
 
     def _order(self, step: jax.Array) -> jax.Array:
         return order(self.key, step // self.layout.steps, self.layout.n)
@@ -70,8 +70,12 @@ class Buffered:
         """Nothing."""
         del step
 
-    def batch(self, carry: None, step: jax.Array, moved: Any) -> tuple[Batch, None]:
+    def left(self, step: jax.Array) -> None:
+        """All of the chunk."""
+        del step
+
+    def batch(self, order: None, step: jax.Array) -> Batch:
         """The batch of `step`."""
-        del moved
+        del order
         row = step - self.first
-        return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, row, keepdims=False), self.batches), carry
+        return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, row, keepdims=False), self.batches)

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from funcgd.core.hyperparameters import hyperparameters
-from funcgd.core.numerics import widen
 from funcgd.training.history import History
 from funcgd.training.state import TrainState
 from funcgd.training.step import TrainStep, norms_of
@@ -18,20 +17,18 @@ class Found(NamedTuple):
     """What the steps of a chunk found.
 
     >>> from funcgd.training.chunk import Found
-    >>> Found(count=2, rows={}, total=3.0, finite=2, norms={}).total
-    3.0
+    >>> Found(count=2, losses=[1.0, 2.0], rows={}, norms={}).count
+    2
     """
 
     count: Any  # (), int32: steps made
-    rows: dict[str, Any]  # columns by name; the steps that were due are recorded in the first rows
-    total: Any  # (), the sum of the losses that were finite
-    finite: Any  # (), int32: how many these are
+    losses: Any  # (room,), the losses of these steps
+    rows: dict[str, Any]  # columns by name, of what else is recorded: a row for each step that was due
     norms: dict[str, Any]  # those of the last step, if asked for
 
 
 class _Loop(NamedTuple):
     state: TrainState
-    order: Any  # what the feed carries
     found: Found
     go_on: jax.Array  # (), bool
 
@@ -54,64 +51,69 @@ def make_chunk(
         The state after the last step, and what was found.
     """
 
-    def advance(state: TrainState, order: Any, moved: Any) -> tuple:
-        batch, order = feed.batch(order, state.step, moved)
-        return *step.advance(state, batch), order
-
-    def measured(old: TrainState, new: TrainState, metrics: dict, grads: Any, updates: Any) -> tuple[dict, dict]:
-        """The row to record, and the norms."""
+    def row_and_norms(old: TrainState, new: TrainState, metrics: dict, grads: Any, updates: Any) -> tuple[dict, dict]:
         norms = norms_of(old, grads, updates) if history.norms or last_norms else {}
-        row = metrics | (norms if history.norms else {})
+        row = {name: x for name, x in metrics.items() if name != "loss"} | (norms if history.norms else {})
         if history.hyperparameters:
             row |= _flat(hyperparameters(step.tx, new.opt_state))
         return row, norms
 
     # Compiled as a unit, so that asking for the shapes of its results does not trace the loss a second time.
-    advance = jax.jit(advance)
-    order = feed.start(state.step)
-    new, metrics, grads, updates, _ = jax.eval_shape(advance, state, order, jnp.bool_(False))
-    row, norms = jax.eval_shape(measured, state, new, metrics, grads, updates)
-    rows = jax.tree.map(lambda x: jnp.zeros((-(-room // history.every), *x.shape), x.dtype), row)
-    norms = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), norms)
+    advance = jax.jit(lambda state, order: step.advance(state, feed.batch(order, state.step)))
+    start = state.step
+    order = feed.start(start)
+    new, metrics, grads, updates = jax.eval_shape(advance, state, order)
+    row, norms = jax.eval_shape(row_and_norms, state, new, metrics, grads, updates)
+    loss = metrics["loss"]
 
-    def body(loop: _Loop) -> _Loop:
+    def once(loop: _Loop, order: Any) -> _Loop:
         old, found = loop.state, loop.found
-        new, metrics, grads, updates, order = advance(old, loop.order, found.count > 0)
-        due = old.step % history.every == 0
+        new, metrics, grads, updates = advance(old, order)
+        loss, due = metrics["loss"], old.step % history.every == 0
 
-        def measure(rows: dict, norms: dict) -> tuple[dict, dict]:
-            del norms
-            row, norms = measured(old, new, metrics, grads, updates)
-            # The rows of a chunk are the multiples of `every` in it, counted from the first of them.
-            place = old.step // history.every - -(-state.step // history.every)
-            written = jax.tree.map(lambda column, x: column.at[place].set(x), rows, row)
-            return (written if history.every == 1 else _where(due, written, rows)), norms
+        def recorded(rows: dict, norms: dict) -> tuple[dict, dict]:
+            row, norms = row_and_norms(old, new, metrics, grads, updates)
+            # The due steps of a chunk are the multiples of `every` in it, counted from the first of them.
+            place = old.step // history.every - -(-start // history.every)
+            rows = {
+                name: column.at[place].set(jnp.where(due, row[name], column[place])) for name, column in rows.items()
+            }
+            return rows, norms
 
-        if history.every == 1:
-            rows, norms = measure(found.rows, found.norms)
+        if not (row or norms):
+            rows, norms_now = {}, {}
+        elif history.every == 1:
+            rows, norms_now = recorded(found.rows, found.norms)
         else:
             wanted = due | ((found.count + 1 == steps) & last_norms)
-            rows, norms = jax.lax.cond(wanted, measure, lambda *same: same, found.rows, found.norms)
-        loss = widen(metrics["loss"])
-        finite = jnp.isfinite(loss)
-        found = Found(
-            found.count + 1, rows, found.total + jnp.where(finite, loss, 0), found.finite + jnp.int32(finite), norms
-        )
-        return _Loop(new, order, found, finite | step.tx.guards)
+            rows, norms_now = jax.lax.cond(wanted, recorded, lambda *same: same, found.rows, found.norms)
+        found = Found(found.count + 1, found.losses.at[found.count].set(loss), rows, norms_now)
+        return _Loop(new, found, jnp.isfinite(loss) | step.tx.guards)
 
-    zero = jnp.int32(0)
-    found = Found(zero, rows, jnp.zeros((), widen(jnp.zeros((), metrics["loss"].dtype)).dtype), zero, norms)
-    loop = jax.lax.while_loop(
-        lambda loop: loop.go_on & (loop.found.count < steps), body, _Loop(state, order, found, jnp.bool_(True))
-    )
+    def run(loop: _Loop, order: Any, until: Any) -> _Loop:
+        return jax.lax.while_loop(
+            lambda loop: loop.go_on & (loop.found.count < until), lambda loop: once(loop, order), loop
+        )
+
+    def epoch(loop: _Loop) -> _Loop:
+        step = loop.state.step
+        return run(loop, feed.start(step), jnp.minimum(loop.found.count + feed.left(step), steps))
+
+    def room_for(shape: Any, rows: int) -> jax.Array:
+        return jnp.zeros((rows, *shape.shape), shape.dtype)
+
+    due_at_most = -(-room // history.every)
+    rows = {name: room_for(x, due_at_most) for name, x in row.items()}
+    norms = {name: jnp.zeros(x.shape, x.dtype) for name, x in norms.items()}
+    loop = _Loop(state, Found(jnp.int32(0), room_for(loss, room), rows, norms), jnp.bool_(True))
+    if feed.left(start) is None:
+        loop = run(loop, order, steps)
+    else:
+        loop = jax.lax.while_loop(lambda loop: loop.go_on & (loop.found.count < steps), epoch, loop)
     return loop.state, loop.found
 
 
 run_chunk = functools.partial(jax.jit, static_argnames=("last_norms", "room"))(make_chunk)
-
-
-def _where(condition: jax.Array, x: Any, y: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), x, y)
 
 
 def _flat(nested: dict[str, Any], path: str = "") -> dict[str, jax.Array]:

@@ -66,8 +66,8 @@ def _sums(
     """The sum of the weights of the batches of a chunk, and of the metrics times these."""
     metrics, weight, params = release(metrics), release(weight), partition.unpack(packed)
 
-    def weighted(order: Any, step: jax.Array) -> tuple[tuple[jax.Array, dict[str, jax.Array]], Any]:
-        batch, order = feed.batch(order, step, False)
+    def weighted(step: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        batch = feed.batch(None, step)
         found = metrics(params, batch)
         if not isinstance(found, dict):
             raise TypeError(f"evaluate: `metrics` must return a dict of scalars by name, got {type(found).__name__}.")
@@ -77,20 +77,16 @@ def _sums(
             x = widen(x) if is_inexact(x) else jnp.asarray(x, jnp.float32)
             return jnp.where(w > 0, jnp.asarray(w, x.dtype) * x, 0)
 
-        return (w, jax.tree.map(times, found)), order
+        return w, jax.tree.map(times, found)
 
     # Compiled as a unit, so that asking for the shapes of its results does not trace the metrics a second time.
     weighted = jax.jit(weighted)
-    order = feed.start(first)
-    shapes, _ = jax.eval_shape(weighted, order, first)
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(weighted, first))
 
-    def body(i: jax.Array, carry: tuple) -> tuple:
-        sums, order = carry
-        more, order = weighted(order, first + i)
-        return jax.tree.map(jnp.add, sums, more), order
+    def body(i: jax.Array, sums: tuple) -> tuple:
+        return jax.tree.map(jnp.add, sums, weighted(first + i))
 
-    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    return jax.lax.fori_loop(jnp.int32(0), steps, body, (zeros, order))[0]
+    return jax.lax.fori_loop(jnp.int32(0), steps, body, zeros)
 
 
 def _length(batch: Batch) -> int:

@@ -147,12 +147,14 @@ def fit(
                     room=chunk.room,
                 )
                 found = jax.device_get(found)
-                rows = run.log.record(run.done, int(found.count), found.rows)
-                if not step.tx.guards and found.finite < found.count:
-                    run.fail(first=found.count == 1)
+                losses = found.losses[: int(found.count)]
+                finite = losses[np.isfinite(losses)]
+                rows = run.log.record(run.done, losses, found.rows)
+                if not step.tx.guards and len(finite) < len(losses):
+                    run.fail(first=len(losses) == 1)
                     break
-                run.advance(new, int(found.count))
-                shown = {"loss": float(found.total / found.finite) if found.finite else math.nan}
+                run.advance(new, len(losses))
+                shown = {"loss": float(np.mean(finite, dtype=np.float64)) if len(finite) else math.nan}
                 clock, seconds = time.perf_counter(), time.perf_counter() - clock
                 speed = chunk.examples / seconds
                 run.log.measured({"step": run.done, "loss": shown["loss"], "examples_per_second": speed})

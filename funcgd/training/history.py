@@ -40,10 +40,11 @@ class Log:
         self._validation: dict[str, list[float]] = {}
         self._chunks: dict[str, list[float]] = {}
 
-    def record(self, first: int, count: int, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Keep what `count` steps from step `first` on have recorded; returns these rows."""
-        steps = np.arange(-(-first // self.every) * self.every, first + count, self.every, dtype=np.int32)
-        kept = {"step": steps} | {name: column[: len(steps)] for name, column in rows.items()}
+    def record(self, first: int, losses: np.ndarray, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Keep what steps from step `first` on have recorded: `rows` of those that were due. Returns what is kept."""
+        steps = np.arange(-(-first // self.every) * self.every, first + len(losses), self.every, dtype=np.int32)
+        kept = {"step": steps, "loss": losses[steps - first]}
+        kept |= {name: column[: len(steps)] for name, column in rows.items()}
         for name, column in kept.items():
             self._rows.setdefault(name, []).append(column)
         return kept

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from funcgd.core.fields import is_traced
 from funcgd.core.types import Params
 from funcgd.core.validate import is_inexact
 from funcgd.core.values import Held
@@ -20,7 +19,7 @@ def pack(who: str, what: str, params: Params) -> Params:
     """
 
     def settle(path: tuple, x: Any) -> Any:
-        if isinstance(x, (jax.Array, np.ndarray, np.generic)) and not is_traced(x):
+        if isinstance(x, (np.ndarray, np.generic)):
             return jnp.asarray(x)  # float64 becomes float32 unless 64-bit types are enabled, as everywhere in JAX
         if isinstance(x, float) and all(not isinstance(key, jax.tree_util.GetAttrKey) for key in path):
             raise TypeError(

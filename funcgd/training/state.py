@@ -53,7 +53,7 @@ class TrainState:
         return cls(
             step=jnp.zeros((), jnp.int32),
             packed_params=packed,
-            opt_state=as_transform("TrainState.create", tx).init(trained),
+            opt_state=_init(as_transform("TrainState.create", tx), trained),
             key=key,
             model_state=jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(x)), model_state),
         )
@@ -68,6 +68,12 @@ class TrainState:
         if "params" in changes:
             changes["packed_params"] = partition.pack("TrainState.replace", "params", changes.pop("params"))
         return dataclasses.replace(self, **changes)
+
+
+@jax.jit
+def _init(tx: Any, trained: Params) -> OptState:
+    """The optimizer's state; compiled, as one array after the other would take longer."""
+    return tx.init(trained)
 
 
 def eval_params(tx: Any, state: OptState, params: Params) -> Params:
