@@ -28,7 +28,7 @@ def table(who: str, report: ChunkReport) -> dict[str, list]:
     if not steps:
         return {}
     before = {} if np.isnan(report.epoch) else {"epoch": report.epoch}
-    after = {**ends, "examples_per_second": report.examples_per_second}
+    after = {**ends, "examples_per_second": float(np.float32(report.examples_per_second))}  # measured, so not finer
     before, after = (
         {name: in_last_row(len(steps), x) for name, x in part.items() if name not in columns}
         for part in (before, after)

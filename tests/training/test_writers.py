@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -251,6 +253,44 @@ def test_the_program_may_change_its_directory(kind, tmp_path, monkeypatch):
         writer(each)
     writer.close()
     same(READ[kind](tmp_path / "log"), ROWS)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_run_of_fit_that_is_stopped_and_resumed_has_the_log_of_one_that_was_not(kind, tmp_path):
+    data = {"x": np.linspace(-1, 1, 30, dtype=np.float32)}
+    options = {"batch_size": 4, "epochs": 5, "key": jax.random.key(0), "progress": False, "validation": data}
+    options["history"] = fg.History(every=3, norms=True)
+    reports = []
+
+    def run(name, *hooks, checkpoint=None):
+        hooks = (FILES[kind](tmp_path / name), *hooks)
+        return fg.fit(square, jnp.array(1.0), fg.sgd(0.1), data, on_chunk=hooks, checkpoint=checkpoint, **options)
+
+    def stop(report):
+        if report.epoch >= 3:
+            raise InterruptedError("enough")
+
+    whole = run("whole", reports.append)
+    with pytest.raises(InterruptedError):
+        run("parts", stop, checkpoint=fg.Checkpoint(tmp_path / "saved", every=100))
+    run("parts", checkpoint=fg.Checkpoint(tmp_path / "saved", every=100))
+    logs = [READ[kind](tmp_path / name) for name in ("whole", "parts")]
+    for log in logs:
+        assert {"examples_per_second", "epoch"} <= {name for row in log.values() for name in row}
+        for row in log.values():
+            row.pop("examples_per_second", None)  # it differs from run to run
+    same(logs[1], logs[0])
+    for name in ("loss", "gradient_norm", "update_ratio"):
+        found = [row[name] for row in logs[0].values() if name in row]
+        np.testing.assert_array_equal(np.float32(found), whole.history[name])
+    assert [row["validation loss"] for row in logs[0].values() if "validation loss" in row] == pytest.approx(
+        whole.history["validation"]["loss"], rel=1e-7
+    )
+    assert reports[-1].step == whole.steps == 40
+
+
+def square(w, batch):
+    return jnp.mean((w - batch["x"]) ** 2)
 
 
 CHILD = """
