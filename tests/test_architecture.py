@@ -68,7 +68,7 @@ def test_imports_go_downward_only(path):
 def test_peers_and_extras_stay_out(path):
     allowed = {"chex"} if "testing" in path.parts else {"matplotlib"} if "plots" in path.parts else set()
     allowed |= {"tensorboardX"} if path.name == "tensorboard.py" else set()
-    allowed |= {"orbax"} if path.name == "checkpoint_store.py" else set()
+    allowed |= {"orbax"} if path.name == "checkpoint_orbax.py" else set()
     outside = (
         {name.split(".")[0] for name in imported(path)}
         - {"funcgd", "jax", "numpy", "tqdm"}

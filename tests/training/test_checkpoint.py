@@ -22,6 +22,9 @@ import pytest
 import funcgd as fg
 from funcgd.core.numerics import float64_mode
 from funcgd.core.values import Held
+from funcgd.training.checkpoint_files import description, seal
+from funcgd.training.checkpoint_orbax import Orbax
+from funcgd.training.checkpoint_store import PARTS
 
 RUN = {"batch_size": 64, "data length": 1280, "key": [0, 1]}
 
@@ -292,6 +295,38 @@ def test_a_description_that_was_edited_is_found(tmp_path):
     path.write_text(text.replace('"batch_size": 64', '"batch_size": 32'))
     with pytest.warns(RuntimeWarning, match="its file 'checkpoint.json' has other content than was written"):
         check(restore(tmp_path), 10)
+
+
+def written_again(folder, change):
+    """The checkpoint with its arrays as `change` leaves them, and no trace of that in the digests of its files."""
+    spec, orbax = description(folder), Orbax()
+    names = [f"{part}{path}" for part in PARTS for path, x in spec[part].items() if 0 not in x["shape"]]
+    arrays = orbax.read(folder / "arrays", names)
+    change(arrays)
+    shutil.rmtree(folder / "arrays")
+    orbax.write(folder / "arrays", arrays)
+    (folder / "checkpoint.json").unlink()
+    seal(folder, spec)
+
+
+def test_numbers_that_left_the_memory_otherwise_are_found_by_the_digests_of_the_arrays(tmp_path):
+    fill(tmp_path, 10, 20)
+    written_again(tmp_path / "20", lambda arrays: None)
+    check(restore(tmp_path), 20)
+
+    def change(arrays):
+        arrays["tree['w']"] = arrays["tree['w']"] + np.float32(1e-3)
+
+    written_again(tmp_path / "20", change)
+    with pytest.warns(RuntimeWarning, match=r"`tree\['w'\]` has other bits than were written. The one before it is us"):
+        check(restore(tmp_path), 10)
+
+
+def test_what_orbax_cannot_read_though_it_is_undamaged_is_no_reason_to_go_back(tmp_path):
+    fill(tmp_path, 10, 20)
+    written_again(tmp_path / "20", lambda arrays: arrays.pop("tree['w']"))
+    with pytest.raises(fg.CheckpointError, match=r"Orbax .* cannot read the checkpoint '20' in .* as they were writt"):
+        restore(tmp_path)
 
 
 def test_a_checkpoint_under_another_name_is_found(tmp_path):
