@@ -1,5 +1,6 @@
 """All benchmarks: `make bench`. Read the ratios; absolute times depend on the machine and its other users."""
 
+import hypergradients
 import imports
 import jax
 import optax
@@ -8,6 +9,6 @@ import updates
 
 if __name__ == "__main__":
     print(f"jax {jax.__version__}, optax {optax.__version__}, {jax.devices()[0].device_kind}")
-    for module in (imports, updates, training):
+    for module in (imports, updates, training, hypergradients):
         print(f"\n{'=' * 100}\n{module.__doc__}")
         module.main()
