@@ -8,6 +8,7 @@ from funcgd.training.fit import fit
 from funcgd.training.history import History
 from funcgd.training.method import Evaluation, FirstOrder
 from funcgd.training.minimize import minimize
+from funcgd.training.mixed_precision import LossScaleState, mixed_precision
 from funcgd.training.objective import Aux
 from funcgd.training.penalties import l1_penalty, l2_penalty
 from funcgd.training.per_example import mean_loss, per_example_grad
@@ -29,6 +30,7 @@ __all__ = [
     "FirstOrder",
     "History",
     "JSONLinesWriter",
+    "LossScaleState",
     "TensorBoardWriter",
     "TrainState",
     "TrainStep",
@@ -41,6 +43,7 @@ __all__ = [
     "make_step",
     "mean_loss",
     "minimize",
+    "mixed_precision",
     "per_example_grad",
     "train",
     "weighted_sum",

@@ -14,9 +14,19 @@ from funcgd.core.fields import as_count, describe, field, static
 from funcgd.core.signature import instance_signature
 from funcgd.core.types import Batch, Params
 from funcgd.core.validate import leading_axis
-from funcgd.core.values import value
+from funcgd.core.values import hold, value
 from funcgd.training import objective
-from funcgd.training.own_gradient import Outcome, arrays_of, call, chosen, filled, trace, with_gradient
+from funcgd.training.own_gradient import (
+    Outcome,
+    arrays_of,
+    call,
+    chosen,
+    filled,
+    parted_extra,
+    strong,
+    trace,
+    with_gradient,
+)
 from funcgd.training.per_example import as_loss, weighted_mean
 
 
@@ -81,14 +91,15 @@ class accumulate:
         if self.micro_batches == 1:
             return self.loss(params, batch, **extra)
         size = -(-n // self.micro_batches)
-        fixed = {name: extra.pop(name) for name in ("training",) if name in extra}
-        own, batch, extra = arrays_of(self.loss, params), *jax.tree.map(_strong, (batch, extra))
+        extra, fixed = parted_extra(extra)
+        (own, together), batch = arrays_of((hold(self.loss), params)), strong(batch)
 
         def one(own: Any, batch: Batch, i: jax.Array, extra: dict[str, Any]) -> tuple[Outcome, jax.Array]:
             """The outcome and the weight of micro-batch i."""
             if "key" in extra:
                 extra = {**extra, "key": jax.random.fold_in(extra["key"], i)}
-            return call("accumulate", own, batch, {**extra, **fixed}), self._weight_of(batch)
+            loss, params = together(own)
+            return call("accumulate", loss, params, batch, {**extra, **fixed}), self._weight_of(batch)
 
         # Traced once for each of the two sizes, whatever is then computed or differentiated, and how often.
         parts = [trace(one, own, _first(batch, m), jnp.int32(0), extra) for m in (size, n % size) if m]
@@ -167,10 +178,6 @@ def _weighed(w: jax.Array, g: jax.Array) -> jax.Array:
 def _where_any(w: jax.Array, new: Any, old: jax.Array) -> jax.Array:
     """What a micro-batch of weight w leaves: nothing new if that is 0. In the dtype of the old, to be carried."""
     return jnp.where(w != 0, jnp.asarray(new, old.dtype), old)
-
-
-def _strong(x: Any) -> jax.Array:
-    return jnp.asarray(x) if hasattr(x, "dtype") else jnp.asarray(x, jnp.result_type(x))
 
 
 def _first(batch: Batch, m: int) -> Batch:

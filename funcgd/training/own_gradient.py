@@ -10,9 +10,8 @@ from jax.core import eval_jaxpr
 
 from funcgd.core.fields import describe
 from funcgd.core.validate import is_inexact
-from funcgd.core.values import Held, hold, release
+from funcgd.core.values import release
 from funcgd.training.objective import Aux, check_scalar, parted
-from funcgd.training.partition import unpack
 
 
 def is_array(x: Any) -> bool:
@@ -32,19 +31,43 @@ class Outcome(NamedTuple):
         return self.value if self.metrics is None else (self.value, Aux(self.metrics, self.model_state))
 
 
-def arrays_of(loss: Callable, params: Any) -> Any:
-    """(loss, params) as a tree whose leaves are its arrays; what else there is, is held statically."""
-    return jax.tree.map(lambda x: x if is_array(x) else Held(x), (hold(loss), params))
+def arrays_of(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+    """The arrays in `tree`, and the function that puts them, or others, together with what else there is in it."""
+    leaves, structure = jax.tree.flatten(tree)
+    places = [i for i, x in enumerate(leaves) if is_array(x)]
+    rest = [None if is_array(x) else x for x in leaves]
+
+    def together(arrays: list[Any]) -> Any:
+        filled = list(rest)
+        for i, x in zip(places, arrays, strict=True):
+            filled[i] = x
+        return jax.tree.unflatten(structure, filled)
+
+    return [leaves[i] for i in places], together
 
 
-def call(who: str, packed: Any, batch: Any, extra: dict[str, Any]) -> Outcome:
-    """The loss and parameters of `arrays_of`, put together again.
+def parted_extra(extra: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a loss gets beside parameters and batch: (the random key and the model state as arrays, flags)."""
+    numeric = {name: strong(x) for name, x in extra.items() if name in ("key", "model_state")}
+    return numeric, {name: x for name, x in extra.items() if name not in numeric}
+
+
+def strong(tree: Any) -> Any:
+    """`tree` with its leaves as arrays, none of them of a weak type."""
+
+    def settled(x: Any) -> jax.Array:
+        return jnp.asarray(x, x.dtype if isinstance(x, jax.Array) else jnp.result_type(x))
+
+    return jax.tree.map(settled, tree)
+
+
+def call(who: str, held: Any, params: Any, batch: Any, extra: dict[str, Any]) -> Outcome:
+    """What the loss returns.
 
     Raises:
         TypeError: if the loss returns anything but a real scalar, or that and an `Aux`.
     """
-    loss, params = unpack(packed)
-    value, aux = parted(release(loss)(params, batch, **extra))
+    value, aux = parted(release(held)(params, batch, **extra))
     check_scalar(who, "the loss", value)
     if aux is None:
         return Outcome(value, None, None)
