@@ -1,8 +1,10 @@
 """Orbax as checkpoints use it: NumPy arrays by name, quietly. It is imported when the first one is opened."""
 
 import contextlib
+import inspect
 import logging
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +25,10 @@ class Orbax:
 
         self._ocp, self.version = ocp, ocp.__version__
         with quiet():
-            self._checkpointer = ocp.Checkpointer(ocp.PyTreeCheckpointHandler())
+            # Trained numbers hardly get shorter by compression, and it takes longer than all the rest.
+            known = inspect.signature(ocp.PyTreeCheckpointHandler).parameters  # Orbax 0.11.20 has no choice yet
+            options: Any = {"use_compression": False} if "use_compression" in known else {}
+            self._checkpointer = ocp.Checkpointer(ocp.PyTreeCheckpointHandler(**options))
 
     def write(self, directory: str, arrays: dict[str, np.ndarray]) -> None:
         """Write `arrays`, at least one, into the new `directory`; none may be without elements."""

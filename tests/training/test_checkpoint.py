@@ -268,7 +268,7 @@ def test_every_damage_of_every_file_is_found_or_harmless(tmp_path):
         for message in messages:
             assert f"in {str(tmp_path / 'bad')!r}, the checkpoint '20' (step 20): " in message, damage
         found += len(messages)
-    assert found > 50
+    assert found > 50  # of some seventy
 
 
 def test_changed_numbers_are_found_by_their_digest(tmp_path):
