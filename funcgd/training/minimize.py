@@ -49,7 +49,7 @@ def minimize(
         record: keep the whole run in `history`: "params", "value" and "gradient_norm" at x₀, x₁, …
         differentiate: None, or "unroll": reverse-mode derivatives of the result with respect to `args`, `x0` and the
             method's numbers are those of the steps taken, their number being constant. Memory grows like √max_steps
-            (with `record` like max_steps), a gradient takes the time of some seven runs, another `max_steps` recompiles.
+            (with `record` like max_steps); a gradient takes the time of some seven runs; other `max_steps` recompile.
 
     Returns:
         A `Result`. `params` is the last point, `best` and `value` the point of the lowest value met, `reason` says why

@@ -113,6 +113,33 @@ def test_best_and_what_fun_closes_over_are_differentiable(x64):
     np.testing.assert_allclose(slopes, [(1, 0), (4, -4), (-8, 9)])
 
 
+def test_trees_aux_and_what_is_carried_are_those_of_the_plain_loop():
+    """In half precision, with integers, names and keys in the tree and in the arguments."""
+
+    def fun(x, key, order):
+        noise = jax.random.normal(key, (3,))
+        residual = x["w"].astype(jnp.float32) - noise[order]
+        return jnp.sum(residual**2), {"residual": residual, "order": x["order"]}
+
+    def run(differentiate, scale=1.0):
+        x0 = {"w": scale * jnp.ones(3, jnp.bfloat16), "label": "w", "order": jnp.arange(2)}
+        args, stop = (jax.random.key(0), jnp.array([2, 0, 1])), fg.stop.step_size(0.1)
+        return fg.minimize(
+            fun, x0, fg.adam(0.3), args=args, max_steps=30, stop=stop, has_aux=True, differentiate=differentiate
+        )
+
+    plain, ours = run(None), run("unroll")
+    assert jax.tree.structure(plain) == jax.tree.structure(ours)
+    assert ours.params["label"] == "w"
+    assert 0 < int(ours.steps) == int(plain.steps) < 30
+    for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(ours), strict=True):
+        if not isinstance(a, str):
+            np.testing.assert_allclose(np.asarray(a, np.float32), np.asarray(b, np.float32), rtol=1e-2, atol=1e-2)
+    assert ours.params["w"].dtype == jnp.bfloat16
+    slope = jax.grad(lambda scale: run("unroll", scale).value)(jnp.bfloat16(1.0))
+    assert np.isfinite(float(slope))
+
+
 SCHEDULED_ADAM = fg.adam(fg.exponential_decay(0.3, 10, 0.5), b1=0.8, b2=0.95, eps=0.01, eps_root=0.01)
 
 
