@@ -20,7 +20,7 @@ batches = jax.tree.map(lambda x: np.asarray(x)[order].reshape(STEPS, BATCH, *x.s
 
 
 @fg.value
-class steps_of(fg.Schedule):
+class steps_of:
     """The k-th of some numbers during the k-th part of the run."""
 
     numbers: jax.Array = fg.vector()
