@@ -101,9 +101,10 @@ def fit(
     """
     source = as_source("fit", "data", data)
     held_out = None if validation is None else as_source("fit", "validation", validation)
-    _check(key, epochs, stop, held_out, metrics, history, checkpoint)
+    hooks = (on_chunk,) if callable(on_chunk) else tuple(on_chunk)
+    _check(key, epochs, stop, held_out, metrics, history, hooks, checkpoint)
     per_epoch = source.steps_per_epoch("fit", batch_size)
-    step, hooks = make_step(loss, tx), (on_chunk,) if callable(on_chunk) else tuple(on_chunk)
+    step = make_step(loss, tx)
     order_key, run = _begin(step, params, key, stop, Log(history.every))
     origin, began = run.done, time.monotonic()
     limit = math.inf if stop is None else stop.limit
@@ -150,16 +151,17 @@ def fit(
                 losses = found.losses[: int(found.count)]
                 finite = losses[np.isfinite(losses)]
                 rows = run.log.record(run.done, losses, found.rows)
-                if not step.tx.guards and len(finite) < len(losses):
-                    run.fail(first=len(losses) == 1)
-                    break
-                run.advance(new, len(losses))
                 shown = {"loss": float(np.mean(finite, dtype=np.float64)) if len(finite) else math.nan}
                 clock, seconds = time.perf_counter(), time.perf_counter() - clock
                 speed = chunk.examples / seconds
-                run.log.measured({"step": run.done, "loss": shown["loss"], "examples_per_second": speed})
-                tested = held_out is None or chunk.ends_epoch
-                if held_out is not None and chunk.ends_epoch:
+                failed = not step.tx.guards and len(finite) < len(losses)
+                tested = not failed and (held_out is None or chunk.ends_epoch)
+                if failed:
+                    run.fail(first=len(losses) == 1)
+                else:
+                    run.advance(new, len(losses))
+                    run.log.measured({"step": run.done, "loss": shown["loss"], "examples_per_second": speed})
+                if tested and held_out is not None:
                     scores = jax.device_get(validate(step.loss, metrics, step.tx, run.state, held_out))
                     run.log.validated({"step": run.done, **{name: float(x) for name, x in scores.items()}})
                     shown |= {f"validation {name}": float(x) for name, x in scores.items()}
@@ -167,8 +169,7 @@ def fit(
                     run.monitor(shown["loss" if held_out is None else "validation loss"], step.tx)
                 display.update(chunk.steps, shown, speed)
                 epoch = math.nan if per_epoch is None else run.done / per_epoch
-                for hook in hooks:
-                    hook(ChunkReport(run.done, epoch, rows, shown, speed, run.state, step.tx))
+                _tell(hooks, ChunkReport(run.done, epoch, rows, shown, speed, run.state, step.tx))
                 if tested and stop is not None:
                     norms = found.norms.get("gradient_norm"), found.norms.get("update_norm")
                     run.test(stop, Progress(run.done, run.value, *norms, shown, time.monotonic() - began))
@@ -187,7 +188,14 @@ def fit(
 
 
 def _check(
-    key: Any, epochs: Any, stop: Any, validation: Source | None, metrics: Any, history: Any, checkpoint: Any
+    key: Any,
+    epochs: Any,
+    stop: Any,
+    validation: Source | None,
+    metrics: Any,
+    history: Any,
+    hooks: tuple,
+    checkpoint: Any,
 ) -> None:
     check_key("fit", key)
     if stop is not None and not isinstance(stop, StopRule):
@@ -200,8 +208,18 @@ def _check(
         raise ValueError("fit: `metrics` are evaluated on `validation` data, and none were given.")
     if not isinstance(history, History):
         raise TypeError(f"fit: `history` must be a value such as fg.History(every=50), got {history!r}.")
+    for hook in hooks:
+        if not callable(hook):
+            raise TypeError(f"fit: `on_chunk` must be a function of a fg.ChunkReport, or several, got {hook!r}.")
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         raise TypeError(f"fit: `checkpoint` must be a fg.Checkpoint(directory, every), got {checkpoint!r}.")
+
+
+def _tell(hooks: tuple[Callable, ...], report: ChunkReport) -> None:
+    """All hooks hear of it, even if one of them raises."""
+    with contextlib.ExitStack() as calls:
+        for hook in reversed(hooks):
+            calls.callback(hook, report)
 
 
 def _begin(step: TrainStep, params: Any, key: jax.Array, stop: StopRule | None, log: Log) -> tuple[Any, Standing]:

@@ -202,15 +202,15 @@ def test_a_failing_source_stops_fit_with_its_own_traceback_and_nothing_is_lost()
 
 
 def test_a_hanging_source_stops_fit_and_shows_where_it_hangs():
-    release = threading.Event()
+    release, batches = threading.Event(), list(Loader(8, drop_last=True))
 
     def hanging_reader():
-        yield from Loader(8, drop_last=True)
+        yield from batches
         release.wait()
 
     try:
         with pytest.raises(TimeoutError, match=r"(?s)given nothing for .*hanging_reader.*release\.wait") as caught:
-            fit(fg.Batches(hanging_reader(), steps_per_chunk=2, timeout=0.3), batch_size=None, epochs=2)
+            fit(fg.Batches(hanging_reader(), steps_per_chunk=2, timeout=0.5), batch_size=None, epochs=2)
         assert caught.value.result.steps == 6
     finally:
         release.set()
@@ -246,6 +246,7 @@ def test_no_thread_is_left():
         ({"x": X, "y": 3.0}, {}, ValueError, r"`data\['y'\]` must have a leading axis"),
         (fg.InMemory(DATA), {"batch_size": 54}, ValueError, "`batch_size` must be an integer from 1 to 53"),
         (DATA, {"history": 50}, TypeError, "`history` must be a value such as"),
+        (DATA, {"on_chunk": "log.csv"}, TypeError, "`on_chunk` must be a function"),
         (DATA, {"checkpoint": "runs"}, TypeError, "`checkpoint` must be a fg.Checkpoint"),
     ],
 )

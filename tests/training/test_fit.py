@@ -254,3 +254,81 @@ def test_a_train_state_goes_on_from_its_step():
 
     state = fg.TrainState.create(START, fg.sgd(0.1), model_state=np.int32(5))
     assert int(fit(fg.sgd(0.1), loss=counts, params=state, epochs=2).state.model_state) == 15
+
+
+def test_hooks_hear_of_everything():
+    """Of the row that was not finite, too; and all of them, even if one raises."""
+
+    def breaks(params, batch):
+        return loss(params, batch) + jnp.where(batch["i"].max() == 23, jnp.nan, 0.0)
+
+    reports, closed = [], []
+
+    class Watch:
+        def start(self, step):
+            reports.append(step)
+
+        def __call__(self, report):
+            reports.append(report)
+
+        def close(self):
+            closed.append(True)
+
+    data = {**DATA, "i": np.arange(50)}
+    run = fit(fg.sgd(0.01), data, breaks, batch_size=None, on_chunk=[Watch()])
+    assert run.reason is fg.StopReason.MAX_STEPS
+    assert (reports[0], reports[1].step, reports[1].epoch) == (0, 3, 3.0)
+    assert reports[1].examples_per_second > 0
+    np.testing.assert_array_equal(reports[1].history["loss"], run.history["loss"])
+    run = fit(fg.sgd(0.01), data, breaks, batch_size=1, on_chunk=[Watch()])
+    assert run.reason is fg.StopReason.NON_FINITE
+    assert np.isnan(reports[-1].history["loss"][-1])
+
+    def fails(report):
+        raise RuntimeError("first")
+
+    with pytest.raises(RuntimeError, match="first"):
+        fit(fg.sgd(0.01), on_chunk=[fails, Watch()])
+    assert reports[-1].step == 15
+    assert len(closed) == 3
+
+
+def test_history_at_a_cadence_with_norms_and_hyperparameters():
+    """Against the recursion by hand, in float64."""
+    tx = fg.chain(fg.clip_by_global_norm(1.0), fg.sgd(fg.linear_schedule(0.1, 0.0, 30), momentum=0.5))
+    history = fg.History(every=4, norms=True, hyperparameters=True)
+    run = fit(tx, epochs=6, history=history)
+    assert run.history["step"].tolist() == list(range(0, 30, 4))
+    order_key, _ = jax.random.split(KEY)
+    w, m, rows = np.zeros(3), np.zeros(3), []
+    for t in range(30):
+        batch = np.asarray(order(order_key, t // 5, 50))[t % 5 * 10 : t % 5 * 10 + 10]
+        x, y = X[batch].astype(float), DATA["y"][batch].astype(float)
+        g, rate = 2 * x.T @ (x @ w - y) / 10, 0.1 * (1 - t / 30)
+        clipped = g * min(1.0, 1.0 / np.linalg.norm(g))
+        m = 0.5 * m + clipped
+        u = rate * m
+        norms = np.linalg.norm(g), np.linalg.norm(u), np.linalg.norm(u) / np.linalg.norm(w) if t else 0.0
+        rows.append((np.mean((x @ w - y) ** 2), *norms, rate))
+        w = w - u
+    names = ["loss", "gradient_norm", "update_norm", "update_ratio", "sgd.learning_rate"]
+    for name, column in zip(names, np.array(rows)[::4].T, strict=True):
+        np.testing.assert_allclose(run.history[name], column, rtol=2e-4, atol=1e-6, err_msg=name)
+    every = fit(tx, epochs=6, history=fg.History(norms=True))
+    np.testing.assert_array_equal(every.history["gradient_norm"][::4], run.history["gradient_norm"])
+    assert every.history["loss"].shape == (30,)
+
+
+def test_a_rule_on_norms_needs_no_history():
+    run = fit(fg.sgd(0.1), batch_size=None, epochs=200, stop=fg.stop.gradient_norm(1e-3), checkpoint=None)
+    assert run.reason is fg.StopReason.GRADIENT_NORM or run.steps == 200
+    x, y = X.astype(float), DATA["y"].astype(float)
+    before = fit(fg.sgd(0.1), batch_size=None, epochs=int(run.steps) - 1).params["w"]
+    assert np.linalg.norm(2 * x.T @ (x @ np.asarray(before, float) - y) / 50) <= 1e-3
+    assert set(run.history) == {"step", "loss", "chunks"}
+
+
+def test_fit_has_few_arguments():
+    import inspect
+
+    assert len(inspect.signature(fg.fit).parameters) <= 14

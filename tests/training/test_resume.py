@@ -4,6 +4,7 @@ import importlib.util
 import os
 import signal
 import time
+import warnings
 from pathlib import Path
 
 import jax
@@ -217,6 +218,7 @@ def test_ctrl_c_ends_the_wait_for_a_source_that_hangs():
     assert run.steps in (4, 6)  # the third chunk was there, but perhaps not begun
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the threads that were writing
 def test_a_full_disk_stops_with_the_result_and_the_last_good_step(tmp_path):
     """The directory is taken away in the middle of the run; what had been saved elsewhere is still good."""
 
@@ -225,7 +227,10 @@ def test_a_full_disk_stops_with_the_result_and_the_last_good_step(tmp_path):
             (tmp_path / "run").rename(tmp_path / "away")
             (tmp_path / "run").write_text("a file")
 
-    with pytest.raises(fg.CheckpointError, match="last good one is of step (14|21)") as caught:
+    with pytest.raises(fg.CheckpointError, match=r"last good one is of step (14|21)") as caught:
         fit(tmp_path / "run", on_chunk=hook)
     assert caught.value.result.steps >= 28
-    assert soak_resume.digest(fit(tmp_path / "away")) == soak_resume.digest(fit(None))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # one may have been unfinished when it was moved
+        run = fit(tmp_path / "away")
+    assert soak_resume.digest(run) == soak_resume.digest(fit(None))
