@@ -40,8 +40,8 @@ class Rows:
     def __len__(self):
         return len(self._rows())
 
-    def __getitem__(self, i):
-        return self._rows()[i]
+    def __getitem__(self, index):
+        return self._rows()[index]
 
 
 def by_chunks(path, batch_size):

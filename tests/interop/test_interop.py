@@ -16,6 +16,7 @@ flax = pytest.importorskip("flax")
 linen = pytest.importorskip("flax.linen")
 nnx = pytest.importorskip("flax.nnx")
 numpyro = pytest.importorskip("numpyro")
+grain = pytest.importorskip("grain")
 train_state = pytest.importorskip("flax.training.train_state")
 
 X = jnp.linspace(-1.0, 1.0, 32)[:, None]
@@ -293,6 +294,39 @@ def test_numpyro_takes_our_optimizers_by_its_adapter():
     for grads in GRADS:
         state = adapted.update(grads, state, value=jnp.float32(0))
     same(adapted.get_params(state), run(fg.adam(0.1)))
+
+
+class Examples:
+    """A source for Grain: one example by its number."""
+
+    def __len__(self):
+        return len(X)
+
+    def __getitem__(self, i):
+        return {"x": np.asarray(X[i]), "y": np.asarray(Y[i])}
+
+
+@pytest.mark.parametrize("loader", ["IterDataset", "DataLoader"])
+def test_grain_loaders_in_fit(loader):
+    """Each epoch is a pass over the loader: the same as `fg.train` on its batches, one after the other."""
+    if loader == "IterDataset":
+        options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
+        data = grain.MapDataset.source(Examples()).shuffle(seed=0).batch(8).to_iter_dataset(options)
+    else:
+        sampler = grain.samplers.IndexSampler(len(X), shuffle=True, seed=0, num_epochs=1)
+        batch = [grain.transforms.Batch(8)]
+        data = grain.DataLoader(data_source=Examples(), sampler=sampler, operations=batch, worker_count=0)
+
+    def loss(params, batch):
+        return jnp.mean((batch["x"] * params - batch["y"]) ** 2)
+
+    start, tx, key = jnp.array(0.0), fg.sgd(0.1), jax.random.key(0)
+    run = fg.fit(loss, start, tx, data, batch_size=None, epochs=2, key=key, progress=False)
+    batches = jax.tree.map(lambda *x: np.stack(x), *data, *data)
+    state, _ = fg.train(loss, tx, fg.TrainState.create(start, tx), batches)
+    assert run.steps == 8
+    same(run.params, state.params)
+    assert sorted(batches["x"][:4].ravel()) == sorted(X.ravel())  # an epoch has every example once
 
 
 def test_every_row_of_the_table_has_its_test():
