@@ -5,6 +5,7 @@ from funcgd.training.checkpoint import Checkpoint
 from funcgd.training.checkpoint_store import CheckpointError
 from funcgd.training.evaluate import evaluate
 from funcgd.training.fit import fit
+from funcgd.training.frozen import freeze, unfreeze
 from funcgd.training.history import History
 from funcgd.training.method import Evaluation, FirstOrder
 from funcgd.training.minimize import minimize
@@ -38,6 +39,7 @@ __all__ = [
     "eval_params",
     "evaluate",
     "fit",
+    "freeze",
     "l1_penalty",
     "l2_penalty",
     "make_step",
@@ -46,5 +48,6 @@ __all__ = [
     "mixed_precision",
     "per_example_grad",
     "train",
+    "unfreeze",
     "weighted_sum",
 ]

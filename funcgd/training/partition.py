@@ -1,4 +1,4 @@
-"""The parameters split: inexact arrays train, everything else is carried."""
+"""The parameters split: inexact arrays that are not frozen train, everything else is carried."""
 
 from typing import Any
 
@@ -11,11 +11,49 @@ from funcgd.core.validate import is_inexact
 from funcgd.core.values import Held
 
 
+@jax.tree_util.register_pytree_with_keys_class
+class Frozen:
+    """A pytree node around an array that does not train; made by `freeze`."""
+
+    def __init__(self, array: Any):
+        self.array = array
+
+    def tree_flatten_with_keys(self) -> tuple[tuple, None]:
+        return ((jax.tree_util.GetAttrKey("array"), self.array),), None
+
+    @classmethod
+    def tree_unflatten(cls, _: None, children: tuple) -> "Frozen":
+        return cls(*children)
+
+    def __repr__(self) -> str:
+        return f"Frozen({self.array!r})"
+
+
+def is_frozen(x: Any) -> bool:
+    """Whether x is a frozen array."""
+    return isinstance(x, Frozen)
+
+
+def thaw(params: Params) -> Params:
+    """`params` with frozen arrays as plain ones."""
+    return jax.tree.map(lambda x: x.array if is_frozen(x) else x, params, is_leaf=is_frozen)
+
+
+def refreeze(params: Params, like: Params) -> Params:
+    """`params` with those arrays frozen that are so in `like`; what is frozen in it already stays so."""
+
+    def frozen(old: Any, x: Any) -> Any:
+        return Frozen(x) if is_frozen(old) and not is_frozen(x) else x
+
+    any_frozen = any(map(is_frozen, jax.tree.leaves(like, is_leaf=is_frozen)))
+    return jax.tree.map(frozen, like, params, is_leaf=is_frozen) if any_frozen else params
+
+
 def pack(who: str, what: str, params: Params) -> Params:
     """`params` with arrays on the device and everything else held statically, so that they pass through `jit`.
 
     Raises:
-        TypeError: if a plain container holds a Python float, or if no leaf is a floating array.
+        TypeError: if a plain container holds a Python float, or if no leaf is a floating array that trains.
     """
 
     def settle(path: tuple, x: Any) -> Any:
@@ -29,20 +67,26 @@ def pack(who: str, what: str, params: Params) -> Params:
         return x if isinstance(x, jax.Array) else Held(x)
 
     packed = jax.tree_util.tree_map_with_path(settle, params)
-    if not any(map(is_inexact, jax.tree.leaves(packed))):
-        raise TypeError(f"{who}: `{what}` has no floating array in it, so there is nothing to train.")
+    if not jax.tree.leaves(split(packed)[0]):
+        unfrozen = " that is not frozen" if any(map(is_inexact, jax.tree.leaves(packed))) else ""
+        raise TypeError(f"{who}: `{what}` has no floating array in it{unfrozen}, so there is nothing to train.")
     return packed
 
 
 def unpack(params: Params) -> Params:
-    """The inverse of `pack`."""
+    """The parameters as the loss sees them: the inverse of `pack`, without marks of what is frozen."""
+    return thaw(restored(params))
+
+
+def restored(params: Params) -> Params:
+    """The inverse of `pack`: marks of what is frozen stay."""
     return jax.tree.map(lambda x: x.item if isinstance(x, Held) else x, params, is_leaf=lambda x: isinstance(x, Held))
 
 
 def split(params: Params) -> tuple[Params, Params]:
     """(what trains, what is carried), each with None in the places of the other."""
-    trained = jax.tree.map(lambda x: x if is_inexact(x) else None, params)
-    carried = jax.tree.map(lambda x: None if is_inexact(x) else x, params)
+    trained = jax.tree.map(lambda x: x if is_inexact(x) else None, params, is_leaf=is_frozen)
+    carried = jax.tree.map(lambda x: None if is_inexact(x) else x, params, is_leaf=is_frozen)
     return trained, carried
 
 

@@ -37,7 +37,7 @@ class TrainState:
         """The state before the first step.
 
         Args:
-            params: a pytree; its floating and complex arrays train, everything else is carried.
+            params: a pytree; its floating and complex arrays train, unless `fg.freeze` keeps them; all else is carried.
             tx: the optimizer.
             key: PRNG key of the run; None is `jax.random.key(0)`.
             model_state: what the model remembers, such as running means.
@@ -60,13 +60,14 @@ class TrainState:
 
     @property
     def params(self) -> Params:
-        """The parameters, in the form that they were given."""
+        """The parameters, in the form that they were given; frozen ones as plain arrays."""
         return partition.unpack(self.packed_params)
 
     def replace(self, **changes: Any) -> "TrainState":
-        """A copy with the given fields changed; `params` may be given as the loss sees them."""
+        """A copy with the given fields changed; `params` as the loss sees them: what is frozen stays so."""
         if "params" in changes:
-            changes["packed_params"] = partition.pack("TrainState.replace", "params", changes.pop("params"))
+            params = partition.refreeze(changes.pop("params"), partition.restored(self.packed_params))
+            changes["packed_params"] = partition.pack("TrainState.replace", "params", params)
         return dataclasses.replace(self, **changes)
 
 
