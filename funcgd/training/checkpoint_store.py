@@ -158,7 +158,8 @@ class Store:
                 folder.remove(old)
         except Exception as error:
             if unfinished is not None:
-                folder.remove(unfinished, strict=False)  # the error says that it wasn't finished
+                folder.remove(unfinished, strict=False)
+                self._unfinished.append(os.path.basename(unfinished))  # Orbax may have threads that still write to it
             last = self._last_good
             good = "there is no good one" if last is None else f"the last good one is of step {last}"
             raise CheckpointError(
@@ -191,8 +192,8 @@ class Store:
         """
         self.wait()
         wanted = form.leaves_by_path(self._who, like)
-        self._unfinished, self._damaged, damage = self._folder.unfinished(), [], []
-        for name in self._unfinished:
+        known, self._unfinished, self._damaged, damage = self._unfinished, self._folder.unfinished(), [], []
+        for name in set(self._unfinished).difference(known):
             self._warn(
                 f"{name!r} is unfinished: saving step {step_of(name)} was interrupted. It is not used; "
                 "the next save removes it."
