@@ -129,9 +129,12 @@ def nnx_model():
     return Model(loss, params, state, traces, predict, first, statistics)
 
 
-@pytest.fixture(scope="module", params=[equinox_model, linen_model, nnx_model], ids=["equinox", "linen", "nnx"])
+LIBRARIES = {"equinox": equinox_model, "linen": linen_model, "nnx": nnx_model}
+
+
+@pytest.fixture(scope="module", params=LIBRARIES)
 def model(request):
-    return request.param()
+    return LIBRARIES[request.param]()
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +193,26 @@ def test_step_is_traced_once(model, step, start):
     for _ in range(3):
         state, _ = step(state, batch)
     assert len(model.traces) == before
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_run_resumes_bitwise(library, tmp_path):
+    """Model state and all, with a model built anew, as another process would."""
+
+    def run(model, epochs, **options):
+        start = fg.TrainState.create(model.params, TX, key=jax.random.key(1), model_state=model.model_state)
+        options |= {"batch_size": 16, "epochs": epochs, "key": jax.random.key(0), "progress": False}
+        result = fg.fit(model.loss, start, TX, DATA, **options)
+        first, statistics = model.first(result.params), model.statistics(result.state.model_state)
+        return result.history["loss"], [np.asarray(x) for x in (*first, *statistics)]
+
+    model, anew = LIBRARIES[library](), LIBRARIES[library]()
+    losses, arrays = run(model, 2)
+    run(model, 1, checkpoint=fg.Checkpoint(tmp_path, every=3))
+    resumed_losses, resumed = run(anew, 2, checkpoint=fg.Checkpoint(tmp_path, every=3))
+    np.testing.assert_array_equal(resumed_losses, losses)
+    jax.tree.map(np.testing.assert_array_equal, resumed, arrays)
+    assert True in anew.traces  # it has made steps of its own
 
 
 def test_equinox_state_may_be_set_in_the_loss():
