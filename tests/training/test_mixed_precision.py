@@ -24,6 +24,9 @@ def product(w, batch):
     return jnp.sum((w * batch["a"]) * batch["b"])
 
 
+HALVED = fg.mixed_precision(product, "float16")
+
+
 def value_and_grad(loss, w, batch, state):
     (value, aux), slope = jax.jit(jax.value_and_grad(loss, has_aux=True))(w, batch, model_state=state)
     return value, slope, aux.model_state
@@ -246,6 +249,7 @@ def test_it_is_a_value():
     [
         (lambda: fg.mixed_precision(product, "int8"), TypeError, "`compute_dtype`: expected a floating dtype"),
         (lambda: fg.mixed_precision(product, "float64"), ValueError, "`compute_dtype` must be one of 'bfloat16', 'fl"),
+        (lambda: fg.weighted_sum([HALVED] * 2, [1, 1], ["a", "b"]).init_model_state(), ValueError, "one loss may have"),
         (lambda: fg.mixed_precision(product, initial_scale=0.5), ValueError, r"`initial_scale` must be in \[1, "),
         (
             lambda: fg.mixed_precision(product, "float16")(jnp.ones(1), {}),
@@ -255,5 +259,5 @@ def test_it_is_a_value():
     ],
 )
 def test_mistakes(make, error, words):
-    with pytest.raises(error, match=rf"^mixed_precision: .*{words}"):
+    with pytest.raises(error, match=rf"^(mixed_precision|weighted_sum): .*{words}"):
         make()
