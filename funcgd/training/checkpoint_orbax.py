@@ -3,6 +3,8 @@
 import contextlib
 import inspect
 import logging
+import os
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -65,6 +67,8 @@ def quiet() -> Iterator[None]:
 
 
 def one_line(error: BaseException) -> str:
-    """An error in one line: of a long one the beginning and the end, where the system's own words are."""
+    """An error in one line, the system's own words first: TensorStore hides them in a long text."""
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text if len(text) <= 400 else f'{text[:100]} … {text[-250:]}'}"
+    if system := re.search(r"os_error_code='(\d+)'", text):
+        text = f"{os.strerror(int(system[1]))}: {text}"
+    return f"{type(error).__name__}: {text if len(text) <= 400 else f'{text[:200]} … {text[-150:]}'}"
