@@ -62,6 +62,33 @@ def test_hypergradient(capsys):
     assert "learning rates in 7 parts" in capsys.readouterr().out
 
 
+def test_own_loop(capsys):
+    """Drawing hard examples saves steps, and both runs end because they reached the training loss."""
+    with jax.numpy_dtype_promotion("standard"):
+        steps = load("own_loop").main()
+    assert steps[1.0] <= 0.9 * steps[0.0] < 2000
+    assert capsys.readouterr().out.count("TARGET_VALUE") == 2
+
+
+def test_larger_than_memory(capsys):
+    """Memory grows by the buffers and little more, and the network has seen enough to read digits held out."""
+    with jax.numpy_dtype_promotion("standard"):
+        grown, accuracy = load("larger_than_memory").main()
+    assert grown < 0.25
+    assert accuracy >= 0.95
+    assert "68.2 MB" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:.*unfinished:RuntimeWarning")  # the kill may come while a checkpoint is written
+def test_resume_after_kill(capsys):
+    """It goes on from a checkpoint, not from the start, and its own check compares every bit."""
+    pytest.importorskip("orbax.checkpoint")
+    with jax.numpy_dtype_promotion("standard"):
+        first = load("resume_after_kill").main()
+    assert 30 < first < 240
+    assert "exit status -9" in capsys.readouterr().out
+
+
 def test_every_example_has_its_test():
     named = {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {
         "every_example_has_its_test"
