@@ -66,6 +66,8 @@ def number(within: str = "(-inf, inf)", *, default: Any = dataclasses.MISSING, s
             f'number: `within` must be an interval such as "[0, 1)", got {within!r}; write default={within!r}.'
         )
 
+    interval = Interval(within)
+
     def convert(owner: str, name: str, x: Any) -> Any:
         if x is None and default is None:
             return None
@@ -73,7 +75,7 @@ def number(within: str = "(-inf, inf)", *, default: Any = dataclasses.MISSING, s
             if schedule:
                 return x
             raise TypeError(f"{owner}: `{name}` must be a number, and cannot be a schedule; got {describe(x)}.")
-        return as_scalar(owner, name, x, Interval(within), schedule)
+        return as_scalar(owner, name, x, interval, schedule)
 
     return field("number", convert, default=default)
 
@@ -147,6 +149,8 @@ def plain(owner: str, name: str, x: Any) -> Any:
 
 def as_scalar(owner: str, name: str, x: Any, within: Interval, schedule: bool) -> Any:
     """`x` as a Python float (or a real floating tracer), or an error that names `owner` and `name`."""
+    if type(x) is float and x in within:  # most are, and chains are composed anew for each use
+        return x
     if not is_number(x):
         allowed = "a number or a schedule (a function of the step)" if schedule else "a number"
         raise TypeError(f"{owner}: `{name}` must be {allowed}, got {describe(x)}.")

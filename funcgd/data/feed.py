@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +22,8 @@ from funcgd.data.shuffle import EXACT_BELOW, shuffled_indices
 class Resident:
     """Batches taken from arrays on the device, in the order that (key, epoch) draws.
 
-    A feed is a pytree with three pure methods: `start(step)` gives the order of the examples, `left(step)` the number
-    of steps for which it holds (None for all of the chunk), and `batch(order, step)` the batch.
+    A feed is a pytree with three pure methods: `start(step)` gives what holds for some steps, `left(step)` how many
+    these are (None for all of the chunk), and `batch(started, step)` the batch.
     """
 
     arrays: Batch
@@ -32,30 +32,42 @@ class Resident:
     batch_size: int  # that of this chunk: less than the stride for a short last batch
     crosses: bool  # whether this chunk may go from one epoch into the next
 
-    def start(self, step: jax.Array) -> Any:
-        """The order of this epoch, where it is short: a long one is never formed, the full batch has none."""
+    def start(self, step: jax.Array) -> "Epoch":
+        """The epoch of `step`, with its order where that is short: a long one is never formed."""
         n, stride, _ = self.layout
-        return self._order(step) if self.key is not None and stride < n < EXACT_BELOW else None
+        number = step // self.layout.steps
+        short = self.key is not None and stride < n < EXACT_BELOW
+        return Epoch(number, number * self.layout.steps, order(self.key, number, n) if short else None)  # pyright: ignore
 
     def left(self, step: jax.Array) -> jax.Array | None:
         """Steps until the order changes."""
         return self.layout.steps - step % self.layout.steps if self.crosses and self.layout.steps > 1 else None
 
-    def batch(self, order: Any, step: jax.Array) -> Batch:
+    def batch(self, epoch: "Epoch", step: jax.Array) -> Batch:
         """The batch of `step`."""
-        layout = self.layout
-        if layout.stride == layout.n:
+        n, stride, _ = self.layout
+        if stride == n:
             return self.arrays
-        first = (step % layout.steps) * layout.stride
+        first = (step - epoch.first) * stride
         if self.key is None:
             return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, first, self.batch_size), self.arrays)
-        if order is None:
+        if epoch.order is None:
             positions = first + jnp.arange(self.batch_size, dtype=jnp.int32)
-            return take(self.arrays, shuffled_indices(self.key, step // layout.steps, layout.n, positions))
-        return take(self.arrays, jax.lax.dynamic_slice_in_dim(order, first, self.batch_size))
+            return take(self.arrays, shuffled_indices(self.key, epoch.number, n, positions))
+        return take(self.arrays, jax.lax.dynamic_slice_in_dim(epoch.order, first, self.batch_size))
 
-    def _order(self, step: jax.Array) -> jax.Array:
-        return order(self.key, step // self.layout.steps, self.layout.n)
+
+class Epoch(NamedTuple):
+    """What holds for all steps of an epoch.
+
+    >>> from funcgd.data.feed import Epoch
+    >>> Epoch(number=2, first=40, order=None).first
+    40
+    """
+
+    number: jax.Array | int  # (), int32, from 0
+    first: jax.Array | int  # (), int32: its first step
+    order: jax.Array | None  # (n,), int32: of the examples; None where it is not formed
 
 
 @jax.tree_util.register_dataclass
@@ -74,8 +86,8 @@ class Buffered:
         """All of the chunk."""
         del step
 
-    def batch(self, order: None, step: jax.Array) -> Batch:
+    def batch(self, started: None, step: jax.Array) -> Batch:
         """The batch of `step`."""
-        del order
+        del started
         row = step - self.first
         return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, row, keepdims=False), self.batches)

@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-WORK = 3e8  # parameters · examples in one chunk: a small part of a second on one core, many times what its start costs
+WORK = 1e9  # parameters · examples in one chunk: about a tenth of a second on one core, many times what its start costs
 
 
 def longest_chunk(parameters: int, batch_size: int) -> int:
     """How many steps a chunk may have: many short ones or few long ones, by the size of the arguments alone."""
-    return int(np.clip(WORK / max(parameters * batch_size, 1), 10, 10_000))
+    return int(np.clip(WORK / max(parameters * batch_size, 1), 10, 50_000))
 
 
 class Layout(NamedTuple):

@@ -17,20 +17,19 @@ class Found(NamedTuple):
     """What the steps of a chunk found.
 
     >>> from funcgd.training.chunk import Found
-    >>> Found(count=2, losses=[1.0, 2.0], rows={}, norms={}).count
-    2
+    >>> Found(losses=[1.0, 2.0], rows={}, norms={}).losses
+    [1.0, 2.0]
     """
 
-    count: Any  # (), int32: steps made
-    losses: Any  # (room,), the losses of these steps
+    losses: Any  # (room,), the losses of the steps
     rows: dict[str, Any]  # columns by name, of what else is recorded: a row for each step that was due
     norms: dict[str, Any]  # those of the last step, if asked for
 
 
 class _Loop(NamedTuple):
     state: TrainState
+    loss: jax.Array  # (), the latest
     found: Found
-    go_on: jax.Array  # (), bool
 
 
 def make_chunk(
@@ -69,47 +68,47 @@ def make_chunk(
     def once(loop: _Loop, order: Any) -> _Loop:
         old, found = loop.state, loop.found
         new, metrics, grads, updates = advance(old, order)
-        loss, due = metrics["loss"], old.step % history.every == 0
+        done = old.step - start
+        losses, due = found.losses.at[done].set(metrics["loss"]), old.step % history.every == 0
 
         def recorded(rows: dict, norms: dict) -> tuple[dict, dict]:
             row, norms = row_and_norms(old, new, metrics, grads, updates)
             # The due steps of a chunk are the multiples of `every` in it, counted from the first of them.
             place = old.step // history.every - -(-start // history.every)
-            rows = {
-                name: column.at[place].set(jnp.where(due, row[name], column[place])) for name, column in rows.items()
-            }
-            return rows, norms
+            kept = {name: jnp.where(due, x, rows[name][place]) for name, x in row.items()}
+            return {name: rows[name].at[place].set(x) for name, x in kept.items()}, norms
 
         if not (row or norms):
-            rows, norms_now = {}, {}
+            rows, last = {}, {}
         elif history.every == 1:
-            rows, norms_now = recorded(found.rows, found.norms)
+            rows, last = recorded(found.rows, found.norms)
         else:
-            wanted = due | ((found.count + 1 == steps) & last_norms)
-            rows, norms_now = jax.lax.cond(wanted, recorded, lambda *same: same, found.rows, found.norms)
-        found = Found(found.count + 1, found.losses.at[found.count].set(loss), rows, norms_now)
-        return _Loop(new, found, jnp.isfinite(loss) | step.tx.guards)
+            wanted = due | ((done + 1 == steps) & last_norms)
+            rows, last = jax.lax.cond(wanted, recorded, lambda *same: same, found.rows, found.norms)
+        return _Loop(new, metrics["loss"], Found(losses, rows, last))
 
     def run(loop: _Loop, order: Any, until: Any) -> _Loop:
-        return jax.lax.while_loop(
-            lambda loop: loop.go_on & (loop.found.count < until), lambda loop: once(loop, order), loop
-        )
+        def go_on(loop: _Loop) -> jax.Array:
+            return (loop.state.step < until) & (jnp.isfinite(loop.loss) | step.tx.guards)
+
+        return jax.lax.while_loop(go_on, lambda loop: once(loop, order), loop)
 
     def epoch(loop: _Loop) -> _Loop:
-        step = loop.state.step
-        return run(loop, feed.start(step), jnp.minimum(loop.found.count + feed.left(step), steps))
+        first = loop.state.step
+        return run(loop, feed.start(first), jnp.minimum(first + feed.left(first), start + steps))
 
     def room_for(shape: Any, rows: int) -> jax.Array:
         return jnp.zeros((rows, *shape.shape), shape.dtype)
 
-    due_at_most = -(-room // history.every)
-    rows = {name: room_for(x, due_at_most) for name, x in row.items()}
+    rows = {name: room_for(x, -(-room // history.every)) for name, x in row.items()}
     norms = {name: jnp.zeros(x.shape, x.dtype) for name, x in norms.items()}
-    loop = _Loop(state, Found(jnp.int32(0), room_for(loss, room), rows, norms), jnp.bool_(True))
+    loop = _Loop(state, jnp.zeros((), loss.dtype), Found(room_for(loss, room), rows, norms))
     if feed.left(start) is None:
-        loop = run(loop, order, steps)
+        loop = run(loop, order, start + steps)
     else:
-        loop = jax.lax.while_loop(lambda loop: loop.go_on & (loop.found.count < steps), epoch, loop)
+        loop = jax.lax.while_loop(
+            lambda loop: (loop.state.step < start + steps) & (jnp.isfinite(loop.loss) | step.tx.guards), epoch, loop
+        )
     return loop.state, loop.found
 
 

@@ -66,8 +66,10 @@ def _sums(
     """The sum of the weights of the batches of a chunk, and of the metrics times these."""
     metrics, weight, params = release(metrics), release(weight), partition.unpack(packed)
 
+    started = feed.start(first)
+
     def weighted(step: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-        batch = feed.batch(None, step)
+        batch = feed.batch(started, step)
         found = metrics(params, batch)
         if not isinstance(found, dict):
             raise TypeError(f"evaluate: `metrics` must return a dict of scalars by name, got {type(found).__name__}.")

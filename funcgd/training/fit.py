@@ -1,6 +1,7 @@
 """Train on data: host code around a compiled chunk of steps."""
 
 import contextlib
+import functools
 import math
 import re
 import time
@@ -105,6 +106,7 @@ def fit(
     _check(key, epochs, stop, held_out, metrics, history, hooks, checkpoint)
     per_epoch = source.steps_per_epoch("fit", batch_size)
     step = make_step(loss, tx)
+    guards = step.tx.guards
     order_key, run = _begin(step, params, key, stop, Log(history.every))
     origin, began = run.done, time.monotonic()
     limit = math.inf if stop is None else stop.limit
@@ -113,7 +115,7 @@ def fit(
     with contextlib.ExitStack() as context:
         store = None if checkpoint is None else context.enter_context(checkpoint.open("fit"))
         every = None if checkpoint is None else checkpoint.every
-        saves = Saves(store, every, _arguments(key, batch_size, step.tx, source, held_out, history))
+        saves = Saves(store, every, lambda: _arguments(key, batch_size, step.tx, source, held_out, history))
         saves.restore(run)
         if run.reason not in PASSING or run.done >= last:
             return run.result()
@@ -142,19 +144,19 @@ def fit(
                     step,
                     run.state,
                     chunk.feed,
-                    jnp.int32(chunk.steps),
+                    np.int32(chunk.steps),
                     history=history,
                     last_norms=last_norms,
                     room=chunk.room,
                 )
-                found = jax.device_get(found)
-                losses = found.losses[: int(found.count)]
+                found, now = jax.device_get((found, new.step))
+                losses = found.losses[: int(now) - run.done]
                 finite = losses[np.isfinite(losses)]
                 rows = run.log.record(run.done, losses, found.rows)
                 shown = {"loss": float(np.mean(finite, dtype=np.float64)) if len(finite) else math.nan}
                 clock, seconds = time.perf_counter(), time.perf_counter() - clock
                 speed = chunk.examples / seconds
-                failed = not step.tx.guards and len(finite) < len(losses)
+                failed = not guards and len(finite) < len(losses)
                 tested = not failed and (held_out is None or chunk.ends_epoch)
                 if failed:
                     run.fail(first=len(losses) == 1)
@@ -224,14 +226,23 @@ def _tell(hooks: tuple[Callable, ...], report: ChunkReport) -> None:
 
 def _begin(step: TrainStep, params: Any, key: jax.Array, stop: StopRule | None, log: Log) -> tuple[Any, Standing]:
     """The key of the order of the examples, and the run before its first step."""
-    order_key, run_key = jax.random.split(key)
+    order_key, run_key = _two_keys(key)
     if isinstance(params, TrainState):
         state = params
     else:
         model_state = objective.initial_model_state(step.loss)
         state = TrainState.create(params, step.tx, key=run_key, model_state=model_state)
     rule_state = () if stop is None else stop.init()
-    return order_key, Standing(state, state, evaluated(step.tx, state), rule_state, log, int(state.step))
+    return order_key, Standing(
+        state, state, functools.partial(evaluated, step.tx, state), rule_state, log, int(state.step)
+    )
+
+
+@jax.jit
+def _two_keys(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The keys for the order of the examples and for the run."""
+    order_key, run_key = jax.random.split(key)
+    return order_key, run_key
 
 
 def _arguments(

@@ -1,6 +1,8 @@
 """Where a run of `fit` stands, on the host, and its checkpoints."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -20,7 +22,7 @@ class Standing:
 
     state: TrainState  # after the latest chunk
     good: TrainState  # the latest one that a finite loss was computed from
-    best: Params  # the packed parameters to evaluate with, of the lowest monitored value
+    best: Callable[[], Params]  # gives the packed parameters to evaluate with, of the lowest monitored value
     rule_state: Any  # of the stopping rule
     log: Log
     done: int  # steps behind `state`
@@ -40,7 +42,7 @@ class Standing:
         """Take notice of the monitored value, and of the best."""
         self.value = value
         if value < self.lowest:
-            self.lowest, self.best = value, evaluated(tx, self.state)
+            self.lowest, self.best = value, functools.partial(evaluated, tx, self.state)
 
     def test(self, rule: StopRule, progress: Progress) -> None:
         """Ask the stopping rule."""
@@ -53,7 +55,7 @@ class Standing:
         return {
             "state": self.state,
             "good": self.good,
-            "best": self.best,
+            "best": self.best(),
             "rule_state": self.rule_state,
             "lowest": np.array(self.lowest),
             "reason": np.array(self.reason, np.int32),
@@ -61,7 +63,7 @@ class Standing:
 
     def load(self, snapshot: dict[str, Any]) -> None:
         """Go on from what `snapshot()` gave."""
-        self.state, self.good, self.best = snapshot["state"], snapshot["good"], snapshot["best"]
+        self.state, self.good, self.best = snapshot["state"], snapshot["good"], lambda: snapshot["best"]
         self.rule_state, self.lowest = snapshot["rule_state"], float(snapshot["lowest"])
         self.reason, self.done = StopReason(int(snapshot["reason"])), int(self.state.step)
 
@@ -69,7 +71,7 @@ class Standing:
         """What `fit` returns."""
         return Result(
             params=self.state.params,
-            best=partition.unpack(self.best),
+            best=partition.unpack(self.best()),
             value=self.lowest,
             reason=self.reason,
             steps=int(self.state.step),
@@ -92,8 +94,9 @@ def _test(rule: StopRule, progress: Progress, state: Any) -> tuple[jax.Array, An
 class Saves:
     """The checkpoints of a run, if there are any."""
 
-    def __init__(self, store: Store | None, every: int | None, arguments: dict[str, Any]):
-        self.store, self.every, self.arguments = store, every, arguments
+    def __init__(self, store: Store | None, every: int | None, arguments: Callable[[], dict[str, Any]]):
+        self.store, self.every = store, every
+        self.arguments = {} if store is None else arguments()
         self._latest: int | None = None
 
     def restore(self, run: Standing) -> None:

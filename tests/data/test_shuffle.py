@@ -13,6 +13,8 @@ from scipy import stats
 import funcgd as fg
 from funcgd.core.numerics import MAX_COUNT, float64_mode
 from funcgd.data.arrays import order
+from funcgd.data.feed import Resident
+from funcgd.data.plan import Layout
 from funcgd.data.shuffle import EXACT_BELOW, ROUNDS, feistel_permutation, mix, shuffled_indices
 from funcgd.training.chunk import run_chunk
 
@@ -276,7 +278,8 @@ def test_fit_never_forms_a_long_order():
 
     def longest(n):
         def chunk(data):
-            return run_chunk(step, state, data, KEY, jnp.int32(3), batch_size=64, stride=64, room=10)
+            feed = Resident(data, KEY, Layout(n, 64, drop_last=False), 64, crosses=True)
+            return run_chunk(step, state, feed, jnp.int32(3), history=fg.History(), last_norms=False, room=10)
 
         program = jax.make_jaxpr(chunk)({"x": jnp.zeros(n)}).jaxpr
         return max(x.size for x in arrays(program) if jnp.issubdtype(x.dtype, jnp.integer))
