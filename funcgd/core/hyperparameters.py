@@ -27,7 +27,7 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
     """
     if isinstance(tx, Chain):
         found: dict[str, Any] = {}
-        for name, (part, part_state) in _parts(tx, state):
+        for name, part, part_state in zip(part_names(tx), tx.transforms, _states(tx, state), strict=True):
             inner = hyperparameters(part, part_state)
             if inner:
                 found[name] = inner
@@ -48,12 +48,21 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
     return found
 
 
-def _parts(tx: Chain, state: Any) -> list[tuple[str, tuple[Any, Any]]]:
-    titles = list(tx.names or (getattr(part, "title", type(part).__name__) for part in tx.transforms))
-    states = [state[name] for name in tx.names] if tx.names else state  # jit sorts the keys of a dict
+def part_names(tx: Chain) -> list[str]:
+    """What the parts of a chain are called: by its names, else by their own, numbered from the second of a kind on.
+
+    >>> import funcgd as fg
+    >>> from funcgd.core.hyperparameters import part_names
+    >>> part_names(fg.chain(fg.clip(1.0), fg.sgd(0.1), fg.clip(0.1)))
+    ['clip', 'sgd', 'clip_2']
+    """
     seen: dict[str, int] = {}
     names = []
-    for title in titles:
+    for title in tx.names or (getattr(part, "title", type(part).__name__) for part in tx.transforms):
         seen[title] = seen.get(title, 0) + 1
         names.append(title if seen[title] == 1 else f"{title}_{seen[title]}")
-    return list(zip(names, zip(tx.transforms, states, strict=True), strict=True))
+    return names
+
+
+def _states(tx: Chain, state: Any) -> Any:
+    return [state[name] for name in tx.names] if tx.names else state  # jit sorts the keys of a dict

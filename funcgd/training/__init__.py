@@ -16,6 +16,8 @@ from funcgd.training.per_example import mean_loss, per_example_grad
 from funcgd.training.report import ChunkReport
 from funcgd.training.state import TrainState, eval_params
 from funcgd.training.step import TrainStep, make_step
+from funcgd.training.sweep import sweep
+from funcgd.training.sweep_table import Sweep
 from funcgd.training.tensorboard import TensorBoardWriter
 from funcgd.training.train import train
 from funcgd.training.weighted_sum import weighted_sum
@@ -32,6 +34,7 @@ __all__ = [
     "History",
     "JSONLinesWriter",
     "LossScaleState",
+    "Sweep",
     "TensorBoardWriter",
     "TrainState",
     "TrainStep",
@@ -47,6 +50,7 @@ __all__ = [
     "minimize",
     "mixed_precision",
     "per_example_grad",
+    "sweep",
     "train",
     "unfreeze",
     "weighted_sum",

@@ -42,5 +42,9 @@ def validate(
 ) -> dict[str, jax.Array]:
     """The mean loss and metrics over `data`, at the parameters that the optimizer evaluates with."""
     scores = Scores(hold(loss), None if metrics is None else hold(metrics), state.key, state.model_state)
-    size = min(EVALUATION_BATCH, data.n) if isinstance(data, Examples) else None
-    return evaluate(scores, eval_params(tx, state.opt_state, state.params), data, size)
+    return evaluate(scores, eval_params(tx, state.opt_state, state.params), data, evaluation_size(data))
+
+
+def evaluation_size(data: Source) -> int | None:
+    """How many examples of `data` to evaluate at a time; None is the iterable's own."""
+    return min(EVALUATION_BATCH, data.n) if isinstance(data, Examples) else None
