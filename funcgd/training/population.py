@@ -18,7 +18,7 @@ from funcgd.training import partition
 from funcgd.training.evaluate import evaluate
 from funcgd.training.standing import evaluated
 from funcgd.training.state import TrainState
-from funcgd.training.step import TrainStep, norms_of
+from funcgd.training.step import TrainStep
 from funcgd.training.validation import Scores, evaluation_size
 
 
@@ -118,9 +118,9 @@ def run(
         return feed(key).start(first)
 
     def member(tx: Any, state: TrainState, batch: Batch) -> tuple[TrainState, jax.Array, jax.Array, dict]:
-        new, metrics, grads, updates = TrainStep(step.loss, tx).advance(state, batch)
-        good = jnp.isfinite(metrics["loss"]) | tx.guards
-        return new, metrics["loss"], good, norms_of(state, grads, updates) if last_norms else {}
+        new, metrics = TrainStep(step.loss, tx, norms=last_norms)(state, batch)
+        norms = {name: metrics[name] for name in ("gradient_norm", "update_norm") if last_norms}
+        return new, metrics["loss"], jnp.isfinite(metrics["loss"]) | tx.guards, norms
 
     def batches(orders: Any, at: jax.Array) -> tuple[Batch, int | None]:
         """The batch of step `at` of each member, or the one that they share."""
