@@ -58,40 +58,44 @@ def make_chunk(
         return row, norms
 
     # Compiled as a unit, so that asking for the shapes of its results does not trace the loss a second time.
-    advance = jax.jit(lambda state, order: step.advance(state, feed.batch(order, state.step)))
+    advance = jax.jit(lambda state, started: step.advance(state, feed.batch(started, state.step)))
     start = state.step
-    order = feed.start(start)
-    new, metrics, grads, updates = jax.eval_shape(advance, state, order)
+    started = feed.start(start)
+    new, metrics, grads, updates = jax.eval_shape(advance, state, started)
     row, norms = jax.eval_shape(row_and_norms, state, new, metrics, grads, updates)
     loss = metrics["loss"]
 
-    def once(loop: _Loop, order: Any) -> _Loop:
+    def once(loop: _Loop, started: Any, record: bool) -> _Loop:
         old, found = loop.state, loop.found
-        new, metrics, grads, updates = advance(old, order)
-        done = old.step - start
-        losses, due = found.losses.at[done].set(metrics["loss"]), old.step % history.every == 0
-
-        def recorded(rows: dict, norms: dict) -> tuple[dict, dict]:
+        new, metrics, grads, updates = advance(old, started)
+        losses, rows, norms = found.losses.at[old.step - start].set(metrics["loss"]), found.rows, found.norms
+        if record:
             row, norms = row_and_norms(old, new, metrics, grads, updates)
+            due = old.step % history.every == 0
             # The due steps of a chunk are the multiples of `every` in it, counted from the first of them.
             place = old.step // history.every - -(-start // history.every)
             kept = {name: jnp.where(due, x, rows[name][place]) for name, x in row.items()}
-            return {name: rows[name].at[place].set(x) for name, x in kept.items()}, norms
+            rows = {name: rows[name].at[place].set(x) for name, x in kept.items()}
+        return _Loop(new, metrics["loss"], Found(losses, rows, norms))
 
-        if not (row or norms):
-            rows, last = {}, {}
-        elif history.every == 1:
-            rows, last = recorded(found.rows, found.norms)
-        else:
-            wanted = due | ((done + 1 == steps) & last_norms)
-            rows, last = jax.lax.cond(wanted, recorded, lambda *same: same, found.rows, found.norms)
-        return _Loop(new, metrics["loss"], Found(losses, rows, last))
+    def go_on(loop: _Loop, until: Any) -> jax.Array:
+        return (loop.state.step < until) & (jnp.isfinite(loop.loss) | step.tx.guards)
 
-    def run(loop: _Loop, order: Any, until: Any) -> _Loop:
-        def go_on(loop: _Loop) -> jax.Array:
-            return (loop.state.step < until) & (jnp.isfinite(loop.loss) | step.tx.guards)
+    def all_alike(loop: _Loop, started: Any, until: Any, record: bool) -> _Loop:
+        return jax.lax.while_loop(lambda loop: go_on(loop, until), lambda loop: once(loop, started, record), loop)
 
-        return jax.lax.while_loop(go_on, lambda loop: once(loop, order), loop)
+    def run(loop: _Loop, started: Any, until: Any) -> _Loop:
+        """The steps of one epoch. Those that record are apart from the others, which then cost nothing more."""
+        if not (row or norms) or history.every == 1:
+            return all_alike(loop, started, until, record=bool(row or norms))
+
+        def up_to_a_record(loop: _Loop) -> _Loop:
+            due = -(-loop.state.step // history.every) * history.every
+            due = jnp.minimum(due, start + steps - 1) if last_norms else due
+            loop = all_alike(loop, started, jnp.minimum(due, until), record=False)
+            return jax.lax.cond(go_on(loop, until), lambda loop: once(loop, started, True), lambda loop: loop, loop)
+
+        return jax.lax.while_loop(lambda loop: go_on(loop, until), up_to_a_record, loop)
 
     def epoch(loop: _Loop) -> _Loop:
         first = loop.state.step
@@ -104,11 +108,9 @@ def make_chunk(
     norms = {name: jnp.zeros(x.shape, x.dtype) for name, x in norms.items()}
     loop = _Loop(state, jnp.zeros((), loss.dtype), Found(room_for(loss, room), rows, norms))
     if feed.left(start) is None:
-        loop = run(loop, order, start + steps)
+        loop = run(loop, started, start + steps)
     else:
-        loop = jax.lax.while_loop(
-            lambda loop: (loop.state.step < start + steps) & (jnp.isfinite(loop.loss) | step.tx.guards), epoch, loop
-        )
+        loop = jax.lax.while_loop(lambda loop: go_on(loop, start + steps), epoch, loop)
     return loop.state, loop.found
 
 
