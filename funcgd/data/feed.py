@@ -75,8 +75,9 @@ class Epoch(NamedTuple):
 class Buffered:
     """Batches that were brought to the device for this chunk."""
 
-    batches: Batch  # arrays of shape (room, batch size, …)
+    batches: Batch  # arrays of shape (room, batch size, …); with places: (room · batch size, …), in any order
     first: Any  # (), int32: the step of the first of them
+    places: Any = None  # (room, batch size), int32: where the examples of each batch are
 
     def start(self, step: jax.Array) -> None:
         """Nothing."""
@@ -90,4 +91,6 @@ class Buffered:
         """The batch of `step`."""
         del started
         row = step - self.first
+        if self.places is not None:
+            return take(self.batches, jax.lax.dynamic_index_in_dim(self.places, row, keepdims=False))
         return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, row, keepdims=False), self.batches)

@@ -18,6 +18,8 @@ from funcgd.data.prefetch import Prefetch
 from funcgd.data.shuffle import EXACT_BELOW, shuffled_indices
 from funcgd.data.sources import Chunk, Examples, Run
 
+HINT = "What reads single examples needs a loader that makes batches: give these to fg.Batches."
+
 
 class Indexed(Examples):
     """Data that is read by index as it is needed: `np.memmap`, `np.load(mmap_mode="r")`, HDF5, Zarr, …
@@ -61,42 +63,49 @@ class Indexed(Examples):
 
     def _chunks(self, run: Run, beat: Callable[[], None]) -> Iterator[Chunk]:
         layout = self.layout(run.batch_size)
-        bytes_each = sum(x.nbytes for x in jax.tree.leaves(self._read(np.zeros(1, np.int64))))
-        room = buffers.room(self.buffer_bytes, bytes_each * layout.stride, run.parameters, layout.stride)
-        epoch_of: Callable = _Order(run.key if layout.stride < self.n else None, self.n, room * layout.stride)
+        bytes_each = sum(x.nbytes for x in jax.tree.leaves(self._read(np.zeros(1, np.int64), 1)))
+        longest = buffers.room(self.buffer_bytes, bytes_each * layout.stride, run.parameters, layout.stride)
+        order_of: Callable = _Order(run.key if layout.stride < self.n else None, self.n, longest * layout.stride)
         # Chunks that end with their epochs read each example once; only these are strictly increasing.
-        for done, ahead in self.plans(run._replace(epoch_ends=True), room):
+        for done, ahead in self.plans(run._replace(epoch_ends=True), longest):
             epoch, within = divmod(done, layout.steps)
-            indices = epoch_of(epoch, within * layout.stride, ahead.steps * ahead.batch_size)
+            examples, room = ahead.steps * ahead.batch_size, longest if ahead.batch_size == layout.stride else 1
+            indices = order_of(epoch, within * layout.stride, examples)
             ascending = np.argsort(indices)
-            rows = self._read(indices[ascending])
+            places = buffers.empty((room, ahead.batch_size), np.int32)
+            places.reshape(-1)[ascending] = np.arange(examples, dtype=np.int32)
+            rows = self._read(indices[ascending], room * ahead.batch_size)
             beat()
-            shape = (room if ahead.batch_size == layout.stride else 1, ahead.batch_size)
-
-            def fill(read: np.ndarray, places: np.ndarray = ascending, shape: tuple = shape) -> np.ndarray:
-                buffer = buffers.empty((*shape, *read.shape[1:]), read.dtype)
-                buffer.reshape(-1, *read.shape[1:])[places] = read
-                return buffer
-
-            feed = Buffered(jax.device_put(jax.tree.map(fill, rows)), jnp.int32(done))
+            feed = Buffered(*jax.device_put((rows, np.int32(done), places)))
             ends_epoch = within + ahead.steps == layout.steps
-            yield Chunk(feed, done, ahead.steps, shape[0], ahead.steps * ahead.batch_size, ends_epoch)
+            yield Chunk(feed, done, ahead.steps, room, examples, ends_epoch)
 
-    def _read(self, indices: np.ndarray) -> Batch:
+    def _read(self, indices: np.ndarray, room: int) -> Batch:
+        """The examples at `indices`, in buffers with room for `room` of them."""
+
         def of(path: tuple, leaf: Any) -> Any:
             name = f"data{jax.tree_util.keystr(path)}"
+            if isinstance(leaf, np.ndarray) and leaf.dtype == jax.dtypes.canonicalize_dtype(leaf.dtype):
+                buffer = buffers.empty((room, *leaf.shape[1:]), leaf.dtype)
+                np.take(leaf, indices, axis=0, out=buffer[: len(indices)], mode="clip")  # "raise" would copy twice
+                return buffer
+            try:
+                found = leaf[indices]
+            except Exception as error:
+                error.add_note(f"fg.Indexed was reading `{name}` with an array of {len(indices)} indices. {HINT}")
+                raise
+            return jax.tree.map(lambda x: filled(name, x), found)
 
-            def checked(x: Any) -> np.ndarray:
-                x = buffers.as_array(x)
-                if x.shape[:1] != indices.shape:
-                    raise ValueError(
-                        f"Indexed: `{name}[indices]` must return {len(indices)} examples for {len(indices)} indices, "
-                        f"got shape {x.shape}. What reads single examples needs a loader that makes batches; give its "
-                        f"batches to fg.Batches."
-                    )
-                return x
-
-            return jax.tree.map(checked, leaf[indices])
+        def filled(name: str, x: Any) -> np.ndarray:
+            x = buffers.as_array(x)
+            if x.shape[:1] != indices.shape:
+                raise ValueError(
+                    f"Indexed: `{name}[indices]` must return {len(indices)} examples for {len(indices)} indices, got "
+                    f"shape {x.shape}. {HINT}"
+                )
+            buffer = buffers.empty((room, *x.shape[1:]), x.dtype)
+            buffer[: len(x)] = x
+            return buffer
 
         return jax.tree_util.tree_map_with_path(of, self.data)
 

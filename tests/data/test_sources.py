@@ -265,6 +265,14 @@ def test_single_examples_are_no_fancy_indexing():
 
     with pytest.raises(ValueError, match=r"`data\[indices\]` must return 1 examples for 1 indices, got shape \(3,\)"):
         fit(Single())
+
+    class Strict(Single):
+        def __getitem__(self, i):
+            return X[int(i)] if np.ndim(i) == 0 else (_ for _ in ()).throw(TypeError("one index at a time"))
+
+    with pytest.raises(TypeError, match="one index at a time") as caught:
+        fit(Strict())
+    assert any("give these to fg.Batches" in note for note in caught.value.__notes__)
     with pytest.raises(TypeError, match="`iterable` must be an iterable of batches, got 3"):
         fg.Batches(3)
 
