@@ -81,7 +81,7 @@ class Result(NamedTuple):
     steps: Any  # (), int32: updates behind `params`
     state: Any  # what continues the run: the optimizer's state (minimize) or the TrainState (fit)
     history: Any  # arrays along the run, by name; None if not recorded
-    aux: Any  # what the objective returned beside its value, at `params`
+    aux: Any  # what the objective returned beside its value, at `params` (minimize); the model state of `best` (fit)
 
     def __repr__(self) -> str:
         arrays = [x for x in jax.tree.leaves(self.params) if hasattr(x, "shape")]

@@ -25,7 +25,7 @@ from funcgd.training.history import History, Log
 from funcgd.training.interrupt import Interruptible
 from funcgd.training.progress import Display
 from funcgd.training.report import ChunkReport
-from funcgd.training.standing import Saves, Standing, evaluated
+from funcgd.training.standing import Saves, Standing, best_of
 from funcgd.training.state import TrainState
 from funcgd.training.step import TrainStep, make_step
 from funcgd.training.validation import validate
@@ -83,9 +83,9 @@ def fit(
         A `Result`. `history` holds "step", "loss" and what else is recorded; the dict "chunks" of "step", "loss" and
         "examples_per_second"; and with `validation` the dict "validation" of "step", "loss" and `metrics`. `best` has
         the lowest validation loss; without validation, the lowest mean training loss over the chunk of steps that led
-        to it. `state` is the final `TrainState`. If the loss becomes NaN or infinite, training stops, the reason is
-        NON_FINITE, and params, state and steps are those of the latest chunk's start whose loss was finite. With a
-        guard in the optimizer, such as `fg.skip_nonfinite`, it goes on.
+        to it; `aux` is the model state of then. `state` is the final `TrainState`. If the loss becomes NaN or infinite,
+        training stops, the reason is NON_FINITE, and params, state and steps are those of the latest chunk's start
+        whose loss was finite. With a guard in the optimizer, such as `fg.skip_nonfinite`, it goes on.
 
     Raises:
         ValueError, TypeError: if an argument is not as above, the loss returns no real scalar, or the checkpoint is
@@ -234,7 +234,7 @@ def _begin(step: TrainStep, params: Any, key: jax.Array, stop: StopRule | None, 
         state = TrainState.create(params, step.tx, key=run_key, model_state=model_state)
     rule_state = () if stop is None else stop.init()
     return order_key, Standing(
-        state, state, functools.partial(evaluated, step.tx, state), rule_state, log, int(state.step)
+        state, state, functools.partial(best_of, step.tx, state), rule_state, log, int(state.step)
     )
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -22,7 +22,7 @@ class Standing:
 
     state: TrainState  # after the latest chunk
     good: TrainState  # the latest one that a finite loss was computed from
-    best: Callable[[], Params]  # gives the packed parameters to evaluate with, of the lowest monitored value
+    best: Callable[[], "Best"]  # gives what had the lowest monitored value
     rule_state: Any  # of the stopping rule
     log: Log
     done: int  # steps behind `state`
@@ -42,7 +42,7 @@ class Standing:
         """Take notice of the monitored value, and of the best."""
         self.value = value
         if value < self.lowest:
-            self.lowest, self.best = value, functools.partial(evaluated, tx, self.state)
+            self.lowest, self.best = value, functools.partial(best_of, tx, self.state)
 
     def test(self, rule: StopRule, progress: Progress) -> None:
         """Ask the stopping rule."""
@@ -71,14 +71,31 @@ class Standing:
         """What `fit` returns."""
         return Result(
             params=self.state.params,
-            best=partition.unpack(self.best()),
+            best=partition.unpack(self.best().packed_params),
             value=self.lowest,
             reason=self.reason,
             steps=int(self.state.step),
             state=self.state,
             history=self.log.arrays(),
-            aux=None,
+            aux=self.best().model_state,
         )
+
+
+class Best(NamedTuple):
+    """What to evaluate with.
+
+    >>> from funcgd.training.standing import Best
+    >>> Best(packed_params=1.0, model_state=None).packed_params
+    1.0
+    """
+
+    packed_params: Params
+    model_state: Any
+
+
+def best_of(tx: Any, state: TrainState) -> Best:
+    """What to evaluate with, at `state`."""
+    return Best(evaluated(tx, state), state.model_state)
 
 
 def evaluated(tx: Any, state: TrainState) -> Params:

@@ -332,3 +332,17 @@ def test_fit_has_few_arguments():
     import inspect
 
     assert len(inspect.signature(fg.fit).parameters) <= 14
+
+
+def test_the_best_parameters_come_with_their_model_state():
+    """The model state counts the steps; the best are those of the first epoch, as the rate then blows up."""
+
+    def counts(params, batch, model_state):
+        return loss(params, batch), fg.Aux(model_state=model_state + 1)
+
+    tx = fg.sgd(fg.piecewise_constant_schedule(0.05, {5: 20.0}))
+    state = fg.TrainState.create(START, tx, model_state=np.int32(0))
+    run = fit(tx, loss=counts, params=state, epochs=3, validation=DATA)
+    assert run.history["validation"]["loss"].argmin() == 0
+    assert (int(run.aux), int(run.state.model_state)) == (5, 15)
+    assert fit(fg.sgd(0.1)).aux is None
