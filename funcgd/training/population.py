@@ -16,8 +16,7 @@ from funcgd.data.plan import Layout
 from funcgd.data.sources import Source
 from funcgd.training import partition
 from funcgd.training.evaluate import evaluate
-from funcgd.training.standing import evaluated
-from funcgd.training.state import TrainState
+from funcgd.training.state import TrainState, eval_params
 from funcgd.training.step import TrainStep
 from funcgd.training.validation import Scores, evaluation_size
 
@@ -60,14 +59,14 @@ def begin(init: Any, step: TrainStep, keys: jax.Array, which: Any, model_state: 
         model_state: what all begin with.
     """
 
-    def member(tx: Any, key: jax.Array) -> tuple[Members, jax.Array]:
+    def member(tx: Any, key: jax.Array) -> tuple[TrainState, jax.Array]:
         init_key, fit_key = jax.random.split(key)
         order_key, run_key = jax.random.split(fit_key)
         params = init.item(init_key) if isinstance(init, Held) else partition.restored(init)
-        state = TrainState.create(params, tx, key=run_key, model_state=model_state)
-        return Members(state, state, evaluated(tx, state)), order_key
+        return TrainState.create(params, tx, key=run_key, model_state=model_state), order_key
 
-    return jax.vmap(member)(step.tx, keys[which])
+    state, order_keys = jax.vmap(member)(step.tx, keys[which])
+    return Members(state, state, _evaluated(step.tx, state)), order_keys
 
 
 @functools.partial(jax.jit, static_argnames=("layout", "batch_size", "one_order", "last_norms", "room"))
@@ -89,7 +88,8 @@ def run(
     """Make `steps` steps with all members that are `alive`, within one epoch; the others stay as they are.
 
     All who are alive have made the same number of steps, so that the count of the loop, the place of the batch and the
-    row of the losses are one number for all, and only the state is selected member by member. A member whose loss is
+    row of the losses are one number for all. The others run along, and what comes of it is dropped at the end, so that
+    no step has to select the state member by member. A member whose loss is
     not finite (unless its optimizer guards against that) goes back to where the chunk began or, if that was the first
     loss of the chunk, to where the chunk before it began.
 
@@ -137,8 +137,7 @@ def run(
         count, state, going, losses, _ = loop
         new, loss, good, norms = advance(state, orders, first + count)
         losses = losses.at[count].set(jnp.where(going, loss, jnp.nan))
-        still = going & good
-        return count + 1, choose(still, new, state), still, losses, norms
+        return count + 1, new, going & good, losses, norms
 
     orders = start(order_keys) if axis is None else jax.vmap(start, out_axes=own)(order_keys)
     _, loss, _, norms = jax.eval_shape(advance, members.state, orders, first)
@@ -155,7 +154,7 @@ def run(
 @jax.jit
 def keep_best(tx: Any, members: Members, better: Any) -> Members:
     """`members` with the parameters of now as the best ones of those that are `better`."""
-    return members._replace(best=choose(better, jax.vmap(evaluated)(tx, members.state), members.best))
+    return members._replace(best=choose(better, _evaluated(tx, members.state), members.best))
 
 
 @jax.jit
@@ -201,4 +200,9 @@ def validate(loss: Callable, metrics: Callable | None, tx: Any, state: TrainStat
 
 @jax.jit
 def _evaluated(tx: Any, state: TrainState) -> Params:
-    return jax.vmap(evaluated)(tx, state)
+    """The packed parameters that the optimizers evaluate with, of all members."""
+
+    def member(tx: Any, state: TrainState) -> Params:
+        return partition.pack("sweep", "params", eval_params(tx, state.opt_state, state.params))
+
+    return jax.vmap(member)(tx, state)

@@ -119,7 +119,11 @@ def sweep(
             own = TrainStep(step.loss, _taken(step.tx, which_tx[rows]))
             ended.append(train_slice(course, own, which_key[rows], real, display))
     hyperparameters = {name: column[which_tx] for name, column in differing(step.tx).items()}
-    return gather(hyperparameters | {"key": which_key}, ended, lambda i: unstack(tx)[which_tx[i]] if size else tx)
+
+    def optimizer(i: int) -> Any:
+        return unstack(_taken(tx, which_tx[i : i + 1]))[0] if size else tx
+
+    return gather(hyperparameters | {"key": which_key}, ended, optimizer)
 
 
 def _in_memory(data: Any) -> InMemory:
