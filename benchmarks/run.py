@@ -4,11 +4,12 @@ import hypergradients
 import imports
 import jax
 import optax
+import sweep
 import training
 import updates
 
 if __name__ == "__main__":
     print(f"jax {jax.__version__}, optax {optax.__version__}, {jax.devices()[0].device_kind}")
-    for module in (imports, updates, training, hypergradients):
+    for module in (imports, updates, training, sweep, hypergradients):
         print(f"\n{'=' * 100}\n{module.__doc__}")
         module.main()

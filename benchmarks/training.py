@@ -20,7 +20,7 @@ def loss_of(model):
     return loss
 
 
-def scan_by_hand(loss, make, batch_size):
+def scan_by_hand(loss, make, batch_size, epochs=EPOCHS):
     """One compiled program for the whole run, as an expert writes it; `make(rate)` may hold the rate in its closure."""
 
     def run(rate, params):
@@ -33,7 +33,7 @@ def scan_by_hand(loss, make, batch_size):
             updates, state = tx.update(grads, state, params)
             return (optax.apply_updates(params, updates), state), value
 
-        order = jnp.concatenate([jax.random.permutation(jax.random.key(e), N) for e in range(EPOCHS)])
+        order = jnp.concatenate([jax.random.permutation(jax.random.key(e), N) for e in range(epochs)])
         return jax.lax.scan(step, (params, tx.init(params)), order.reshape(-1, batch_size))
 
     return run

@@ -89,6 +89,15 @@ def test_resume_after_kill(capsys):
     assert "exit status -9" in capsys.readouterr().out
 
 
+def test_sweep(capsys):
+    """The best pair of the table, trained by itself, is what it was in the sweep, and reads the digits."""
+    with jax.numpy_dtype_promotion("standard"):
+        assert load("sweep").main() >= 0.95
+    shown = capsys.readouterr().out
+    assert "Sweep of 63 members" in shown
+    assert "The best: sgd(learning_rate=0.3, momentum=0.9)" in shown
+
+
 def test_every_example_has_its_test():
     named = {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {
         "every_example_has_its_test"
