@@ -31,7 +31,7 @@ class Members(NamedTuple):
 
     state: TrainState  # after the latest chunk
     good: TrainState  # the latest one that a finite loss was computed from
-    best: Params  # the packed parameters to evaluate with, of the lowest monitored value
+    best: Any  # (packed parameters to evaluate with, model state) of the lowest monitored value
 
 
 class Steps(NamedTuple):
@@ -66,7 +66,7 @@ def begin(init: Any, step: TrainStep, keys: jax.Array, which: Any, model_state: 
         return TrainState.create(params, tx, key=run_key, model_state=model_state), order_key
 
     state, order_keys = jax.vmap(member)(step.tx, keys[which])
-    return Members(state, state, _evaluated(step.tx, state)), order_keys
+    return Members(state, state, (_evaluated(step.tx, state), state.model_state)), order_keys
 
 
 @functools.partial(jax.jit, static_argnames=("layout", "batch_size", "one_order", "last_norms", "room"))
@@ -153,8 +153,9 @@ def run(
 
 @jax.jit
 def keep_best(tx: Any, members: Members, better: Any) -> Members:
-    """`members` with the parameters of now as the best ones of those that are `better`."""
-    return members._replace(best=choose(better, _evaluated(tx, members.state), members.best))
+    """`members` with what they are now as the best of those that are `better`."""
+    now = _evaluated(tx, members.state), members.state.model_state
+    return members._replace(best=choose(better, now, members.best))
 
 
 @jax.jit

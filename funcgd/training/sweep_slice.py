@@ -50,7 +50,7 @@ class Ended(NamedTuple):
     reasons: np.ndarray  # codes
     steps: np.ndarray
     params: Any  # packed, stacked
-    best: Any  # packed, those of the member of the lowest value alone
+    best: Any  # (packed parameters, model state) of the member of the lowest value alone
 
 
 class Book:

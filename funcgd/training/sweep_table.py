@@ -20,7 +20,7 @@ class Sweep(NamedTuple):
 
     >>> import funcgd as fg, numpy as np
     >>> table = {"learning_rate": np.array([0.1, 0.01]), "value": np.array([2.5, 0.5])}
-    >>> fg.Sweep(table, best=None, tx=fg.sgd(0.01), value=0.5, index=1, params=None, history={})
+    >>> fg.Sweep(table, best=None, tx=fg.sgd(0.01), value=0.5, index=1, params=None, model_state=None, history={})
     Sweep of 2 members; by value:
     member  learning_rate  value
          1           0.01    0.5
@@ -34,6 +34,7 @@ class Sweep(NamedTuple):
     value: float  # that value; ∞ if every member failed
     index: int  # the member that found them
     params: Any  # the last parameters of all members, stacked, NumPy arrays
+    model_state: Any  # what the model remembers, as it was with `best`
     history: dict[str, np.ndarray]  # (members, epochs) each, NaN behind the end of a member
 
     def __repr__(self) -> str:
@@ -77,7 +78,7 @@ def gather(columns: dict[str, np.ndarray], slices: list[Ended], optimizer: Calla
     }
     columns = {f"tx.{name}" if name in results else name: column for name, column in columns.items()}
     index = int(np.argmin(joined.values))
-    best = jax.tree.map(jnp.asarray, slices[index // at_once].best)
+    best, model_state = jax.tree.map(jnp.asarray, slices[index // at_once].best)
     return Sweep(
         table=columns | results,
         best=partition.unpack(best),
@@ -85,6 +86,7 @@ def gather(columns: dict[str, np.ndarray], slices: list[Ended], optimizer: Calla
         value=float(joined.values[index]),
         index=index,
         params=partition.unpack(joined.params),
+        model_state=model_state,
         history=history,
     )
 

@@ -246,6 +246,7 @@ def test_model_state_and_evaluation_parameters():
     close(found.params["w"][3], run.params["w"])
     np.testing.assert_allclose(found.table["value"][3], run.value, rtol=1e-5)
     best = found.index
+    assert found.model_state == 2 * (1 + found.history["validation loss"][best].argmin())
     if found.table["value"][best] == found.history["validation loss"][best, -1]:
         close(found.best["w"], found.params["w"][best] / 2)
 
