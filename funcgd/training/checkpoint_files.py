@@ -166,3 +166,21 @@ def digest_of_file(path: str) -> str:
         while piece := file.read(PIECE):
             found.update(piece)
     return found.hexdigest()
+
+
+def sync(directory: str) -> None:
+    """Wait until all that is in `directory` is on the disk itself, so that it outlives the power, too."""
+    for folder, _, files in os.walk(directory):
+        for name in (*files, "."):
+            sync_one(os.path.join(folder, name))
+
+
+def sync_one(path: str) -> None:
+    """Wait until a file, or the list of names of a directory, is on the disk."""
+    if os.path.isdir(path) and os.name == "nt":  # there, a directory cannot be opened
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from funcgd.training import checkpoint_format as form
-from funcgd.training.checkpoint_files import Damaged, Folder, check, description, seal, step_of
+from funcgd.training.checkpoint_files import Damaged, Folder, check, description, seal, step_of, sync, sync_one
 from funcgd.training.checkpoint_orbax import Orbax, one_line
 
 PARTS = ("tree", "history")  # the arrays of a checkpoint are named by part and path
@@ -152,7 +152,9 @@ class Store:
             if stored:  # Orbax refuses to write nothing, and arrays without elements
                 self._orbax.write(os.path.join(unfinished, ARRAYS), stored)
             seal(unfinished, spec)
+            sync(unfinished)
             os.rename(unfinished, folder.path(name))
+            sync_one(self._directory)
             self._last_good = step
             for old in folder.complete()[: -self._keep]:
                 folder.remove(old)

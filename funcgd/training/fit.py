@@ -115,7 +115,7 @@ def fit(
     with contextlib.ExitStack() as context:
         store = None if checkpoint is None else context.enter_context(checkpoint.open("fit"))
         every = None if checkpoint is None else checkpoint.every
-        saves = Saves(store, every, lambda: _arguments(key, batch_size, step.tx, source, held_out, history))
+        saves = Saves(store, every, lambda: _arguments(key, batch_size, step, metrics, source, held_out, history))
         saves.restore(run)
         if run.reason not in PASSING or run.done >= last:
             return run.result()
@@ -246,15 +246,23 @@ def _two_keys(key: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _arguments(
-    key: Any, batch_size: int | None, tx: Any, source: Source, validation: Source | None, history: History
+    key: Any,
+    batch_size: int | None,
+    step: TrainStep,
+    metrics: Any,
+    source: Source,
+    validation: Source | None,
+    history: History,
 ) -> dict[str, Any]:
     """What a run that is resumed must have in common with the one that was stopped, beside the shapes of its state."""
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     held_out = {} if validation is None else validation.arguments()
+    named = {"loss": step.loss, "tx": step.tx, "metrics": metrics}
     return {
         "batch_size": batch_size,
         "key": np.asarray(jax.random.key_data(key) if typed else key).tolist(),
-        "tx": re.sub(r" at 0x[0-9a-f]+", "", repr(tx)),  # addresses differ from process to process
+        # Addresses differ from process to process.
+        **{name: re.sub(r" at 0x[0-9a-f]+", "", repr(x)) for name, x in named.items()},
         "history": repr(history),
         **{f"data: {name}": x for name, x in source.arguments().items()},
         **{f"validation: {name}": x for name, x in held_out.items()},
