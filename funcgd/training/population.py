@@ -18,7 +18,7 @@ from funcgd.training import partition
 from funcgd.training.evaluate import evaluate
 from funcgd.training.state import TrainState, eval_params
 from funcgd.training.step import TrainStep
-from funcgd.training.validation import Scores, evaluation_size
+from funcgd.training.validation import Scores, evaluation_size, means
 
 
 class Members(NamedTuple):
@@ -72,7 +72,7 @@ def begin(init: Any, step: TrainStep, keys: jax.Array, which: Any, model_state: 
 @functools.partial(jax.jit, static_argnames=("layout", "batch_size", "one_order", "last_norms", "room"))
 def run(
     step: TrainStep,
-    members: Members,
+    state: TrainState,
     alive: Any,
     order_keys: jax.Array,
     data: Batch,
@@ -84,18 +84,16 @@ def run(
     one_order: bool,
     last_norms: bool,
     room: int,
-) -> tuple[Members, Steps]:
-    """Make `steps` steps with all members that are `alive`, within one epoch; the others stay as they are.
+) -> tuple[TrainState, Steps]:
+    """Make `steps` steps with all members that are `alive`, within one epoch.
 
     All who are alive have made the same number of steps, so that the count of the loop, the place of the batch and the
-    row of the losses are one number for all. The others run along, and what comes of it is dropped at the end, so that
-    no step has to select the state member by member. A member whose loss is
-    not finite (unless its optimizer guards against that) goes back to where the chunk began or, if that was the first
-    loss of the chunk, to where the chunk before it began.
+    row of the losses are one number for all. The others run along: what comes of it is dropped by `settle`, so that no
+    step has to select the state member by member.
 
     Args:
         step: the training step, with stacked optimizers.
-        members: where they stand.
+        state: where they stand, stacked.
         alive: (members,), bool.
         order_keys: of the order of the examples, stacked.
         data: arrays, shared by all.
@@ -140,15 +138,24 @@ def run(
         return count + 1, new, going & good, losses, norms
 
     orders = start(order_keys) if axis is None else jax.vmap(start, out_axes=own)(order_keys)
-    _, loss, _, norms = jax.eval_shape(advance, members.state, orders, first)
+    _, loss, _, norms = jax.eval_shape(advance, state, orders, first)
     losses = jnp.full((room, *loss.shape), jnp.nan, loss.dtype)
     norms = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), norms)
     _, state, still, losses, norms = jax.lax.while_loop(
-        lambda loop: (loop[0] < steps) & loop[2].any(), once, (jnp.int32(0), members.state, alive, losses, norms)
+        lambda loop: (loop[0] < steps) & loop[2].any(), once, (jnp.int32(0), state, alive, losses, norms)
     )
-    before = choose(alive & ~jnp.isfinite(losses[0]) & ~still, members.good, members.state)
-    members = Members(choose(still, state, before), choose(still, members.state, members.good), members.best)
-    return members, Steps(still, losses, norms)
+    return state, Steps(still, losses, norms)
+
+
+@jax.jit
+def settle(members: Members, new: TrainState, alive: Any, at_once: Any) -> Members:
+    """Where the members stand after a chunk that led to `new`, if some are no longer alive.
+
+    A member that has failed goes back to where the chunk began or, if the first loss of the chunk was not finite, which
+    is `at_once`, to where the chunk before it began. One that had ended before stays as it was.
+    """
+    before = choose(at_once, members.good, members.state)
+    return Members(choose(alive, new, before), choose(alive, members.state, members.good), members.best)
 
 
 @jax.jit
@@ -196,7 +203,7 @@ def validate(loss: Callable, metrics: Callable | None, tx: Any, state: TrainStat
     """The mean loss and metrics of each member over `data`, at the parameters that its optimizer evaluates with."""
     scores = Scores(hold(loss), None if metrics is None else hold(metrics), state.key, state.model_state)
     params = partition.restored(_evaluated(tx, state))
-    return evaluate(_SideBySide(scores), params, data, evaluation_size(data))
+    return means(evaluate(_SideBySide(scores), params, data, evaluation_size(data)))
 
 
 @jax.jit

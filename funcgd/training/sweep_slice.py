@@ -63,12 +63,14 @@ class Book:
         self.rows: list[dict[str, np.ndarray]] = []  # one for each epoch
         self._begin_epoch()
 
-    def count(self, losses: np.ndarray, alive: np.ndarray) -> None:
-        """Take notice of a chunk's losses and of who is still alive; the others have failed."""
+    def count(self, losses: np.ndarray, alive: np.ndarray) -> np.ndarray:
+        """Take notice of a chunk's losses and of who is still alive; returns who has failed at the first of them."""
         finite = np.isfinite(losses)
         self._sum += np.sum(losses, axis=0, where=finite, dtype=np.float64)
         self._count += finite.sum(axis=0)
-        self.end(self.alive & ~alive, StopReason.NON_FINITE)
+        failed = self.alive & ~alive
+        self.end(failed, StopReason.NON_FINITE)
+        return failed & ~finite[0]
 
     def end(self, which: np.ndarray, reason: Any) -> None:
         """These members have ended."""
@@ -120,9 +122,9 @@ def train_slice(course: Course, step: TrainStep, which: np.ndarray, real: np.nda
         if not book.alive.any() or course.cancelled():
             break
         clock, running = time.perf_counter(), int(book.alive.sum())
-        members, found = population.run(
+        state, found = population.run(
             step,
-            members,
+            members.state,
             book.alive,
             order_keys,
             source.data,
@@ -135,7 +137,11 @@ def train_slice(course: Course, step: TrainStep, which: np.ndarray, real: np.nda
             room=min(longest, layout.full) if ahead.batch_size == layout.stride else 1,
         )
         done = first + ahead.steps
-        book.count(np.asarray(found.losses)[: ahead.steps], np.asarray(found.alive))
+        at_once = book.count(np.asarray(found.losses)[: ahead.steps], np.asarray(found.alive))
+        if (real & ~book.alive).any():
+            members = population.settle(members, state, book.alive, at_once)
+        else:
+            members = members._replace(state=state, good=members.state)
         ends_epoch = done % layout.steps == 0
         if ends_epoch or done == course.last:
             row = {"loss": book.epoch()}
