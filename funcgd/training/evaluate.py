@@ -73,7 +73,7 @@ def _sums(
         found = metrics(params, batch)
         if not isinstance(found, dict):
             raise TypeError(f"evaluate: `metrics` must return a dict of scalars by name, got {type(found).__name__}.")
-        w = widen(np.float32(_length(batch)) if weight is None else weight(batch))
+        w = widen(np.float32(examples(batch)) if weight is None else weight(batch))
 
         def times(x: Any) -> jax.Array:
             x = widen(x) if is_inexact(x) else jnp.asarray(x, jnp.float32)
@@ -91,5 +91,6 @@ def _sums(
     return jax.lax.fori_loop(jnp.int32(0), steps, body, zeros)
 
 
-def _length(batch: Batch) -> int:
+def examples(batch: Batch) -> int:
+    """How many examples a batch has."""
     return max((x.shape[0] for x in jax.tree.leaves(batch) if x.ndim), default=1)

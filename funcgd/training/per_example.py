@@ -42,8 +42,8 @@ class mean_loss:
 
     An example of weight 0 has no effect, even if its loss or the gradient of it is NaN or infinite: `ℓ` never sees it,
     as an example of another weight takes its place. So weights pad short batches and mask missing data. If all weights
-    are 0, the value, the metrics and the gradient are 0, and the model state stays. What puts batches together, such as
-    `fg.evaluate` and the validation of `fg.fit`, counts examples, not weights.
+    are 0, the value, the metrics and the gradient are 0, and the model state stays. `fg.accumulate` and the validation
+    of `fg.fit` weigh batches by Σ wₙ, so that their loss is that of all examples at once.
 
     Args:
         per_example_loss: `ℓ(params, example)` → a scalar, or (scalar, `fg.Aux`), whose metrics and model state are

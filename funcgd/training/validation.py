@@ -5,21 +5,28 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
+from funcgd.core.numerics import divide, widen
 from funcgd.core.types import Batch, Params
 from funcgd.core.values import hold, release
 from funcgd.data.sources import Examples, Source
 from funcgd.training import objective
-from funcgd.training.evaluate import evaluate
+from funcgd.training.evaluate import evaluate, examples
 from funcgd.training.state import TrainState, eval_params
 
+SHARE = "weight per example"
 EVALUATION_BATCH = 1024  # examples at a time: enough to fill a device, few enough to fit
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """Loss and metrics as one function (params, batch) → dict; a pytree, so that equal ones share a compilation."""
+    """Loss and metrics as one function (params, batch) → dict; a pytree, so that equal ones share a compilation.
+
+    What puts batches together weighs them by their examples, but a loss may have weights of its own (those of
+    `fg.mean_loss`). So it comes times its weight for each example, and that beside it; `means` divides.
+    """
 
     loss: Any  # held
     metrics: Any  # held, or None
@@ -34,7 +41,17 @@ class Scores:
         found = metrics(params, batch, **objective.wanted(metrics, **offered))
         if not isinstance(found, dict):
             raise TypeError(f"fit: `metrics` must return a dict of scalars by name, got {type(found).__name__}.")
-        return {"loss": value, **found}
+        if not hasattr(loss, "total_weight"):
+            return {"loss": value, **found}
+        value = widen(value)
+        share = jnp.asarray(loss.total_weight(batch), value.dtype) / examples(batch)
+        return {"loss": jnp.where(share > 0, value * share, 0), SHARE: share, **found}
+
+
+def means(found: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """The means of `Scores` over batches, with the loss relative to its own weights."""
+    share = found.pop(SHARE, None)
+    return found if share is None else {**found, "loss": divide(found["loss"], share)}
 
 
 def validate(
@@ -42,7 +59,7 @@ def validate(
 ) -> dict[str, jax.Array]:
     """The mean loss and metrics over `data`, at the parameters that the optimizer evaluates with."""
     scores = Scores(hold(loss), None if metrics is None else hold(metrics), state.key, state.model_state)
-    return evaluate(scores, eval_params(tx, state.opt_state, state.params), data, evaluation_size(data))
+    return means(evaluate(scores, eval_params(tx, state.opt_state, state.params), data, evaluation_size(data)))
 
 
 def evaluation_size(data: Source) -> int | None:

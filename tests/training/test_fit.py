@@ -8,6 +8,7 @@ import pytest
 import funcgd as fg
 from funcgd.data.arrays import order
 from funcgd.data.plan import Layout, plan
+from funcgd.training import validation
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((50, 3)).astype(np.float32)
@@ -346,3 +347,18 @@ def test_the_best_parameters_come_with_their_model_state():
     assert run.history["validation"]["loss"].argmin() == 0
     assert (int(run.aux), int(run.state.model_state)) == (5, 15)
     assert fit(fg.sgd(0.1)).aux is None
+
+
+def test_validation_weighs_batches_as_the_loss_does(monkeypatch):
+    """Ten examples at a time, of weights that differ: the loss of all at once; a part of weight 0 may be NaN."""
+    monkeypatch.setattr(validation, "EVALUATION_BATCH", 10)
+    weights = np.linspace(0.0, 3.0, 50).astype(np.float32)
+    weights[20:30] = 0.0
+    data = {**DATA, "weight": weights, "x": X.copy()}
+    data["x"][20:30] = np.nan
+    weighted = fg.mean_loss(lambda params, example: (example["x"] @ params["w"] - example["y"]) ** 2, weights="weight")
+    run = fit(fg.sgd(0.0), data, fg.l2_penalty(weighted, 0.1), batch_size=None, epochs=1, validation=data)
+    squares = DATA["y"].astype(float) ** 2
+    expected = np.sum(weights * np.where(weights > 0, squares, 0)) / weights.sum()
+    np.testing.assert_allclose(run.history["validation"]["loss"], [expected], rtol=1e-6)
+    assert set(run.history["validation"]) == {"step", "loss"}
