@@ -65,9 +65,7 @@ def streaming() -> None:
         y = rng.integers(0, 10, n)
         streamed = {"x": np.load(path, mmap_mode="r"), "y": y}
         size = path.stat().st_size
-        print(
-            f"\nthe file has {size / 1e6:.0f} MB, {size / buffer_bytes:.0f} times the buffers of {buffer_bytes / 1e6:.0f} MB"
-        )
+        print(f"\nthe file has {size / 1e6:.0f} MB, the buffers {buffer_bytes / 1e6:.0f} MB")
 
         def fit(data):
             return fg.fit(loss, params, tx, data, batch_size=256, epochs=1, key=KEY, progress=False).params

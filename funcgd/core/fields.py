@@ -163,7 +163,7 @@ def as_scalar(owner: str, name: str, x: Any, within: Interval, schedule: bool) -
     if jnp.issubdtype(dtype, jnp.complexfloating) or dtype == jnp.bool_:
         raise TypeError(f"{owner}: `{name}` must be real, got {describe(x)}.")
     if is_traced(x):
-        return x if jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize >= 4 else x.astype(jnp.float32)
+        return x if jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize >= 4 else jnp.asarray(x, jnp.float32)
     x = shortest(x)
     if x not in within:
         raise ValueError(f"{owner}: `{name}` must be in {within.text}, got {x!r}.")
