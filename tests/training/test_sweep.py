@@ -251,6 +251,19 @@ def test_model_state_and_evaluation_parameters():
         close(found.best["w"], found.params["w"][best] / 2)
 
 
+def test_validation_weighs_examples_as_fit_does():
+    def error(params, example):
+        return (example["x"] @ params["w"] - example["y"]) ** 2
+
+    weighted = fg.mean_loss(error, weights=lambda batch: jnp.abs(batch["y"]))
+    options = {"batch_size": 25, "validation": HELD_OUT}
+    found, run = sweep(fg.sgd(0.1), weighted, **options), fit(fg.sgd(0.1), KEYS[1], weighted, **options)
+    np.testing.assert_allclose(found.history["validation loss"][1], run.history["validation"]["loss"], rtol=1e-5)
+    weights = np.abs(HELD_OUT["y"])
+    squares = (HELD_OUT["x"] @ found.params["w"][1] - HELD_OUT["y"]) ** 2
+    np.testing.assert_allclose(found.table["validation loss"][1], (weights * squares).sum() / weights.sum(), rtol=1e-4)
+
+
 def test_one_optimizer_and_foreign_ones():
     foreign = (lambda params: (), lambda grads, state, params: (jax.tree.map(lambda g: -0.1 * g, grads), state))
     ours, theirs = sweep(fg.sgd(0.1)), sweep(foreign)
