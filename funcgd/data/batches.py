@@ -79,8 +79,9 @@ class Batches(Source):
                     continue
                 batch = jax.tree.map(buffers.as_array, batch)
                 # A full chunk waits for the next batch only where it must be known whether the epoch ends with it.
-                if waiting and (_shapes(batch) != _shapes(waiting[0]) or self._full(waiting, done, run)):
-                    yield self._chunk(waiting, done, run)
+                differs = bool(waiting) and _shapes(batch) != _shapes(waiting[0])
+                if differs or self._full(waiting, done, run):
+                    yield self._chunk(waiting, done, run)._replace(complete=not differs)
                     waiting = []
                 waiting.append(batch)
                 done += 1

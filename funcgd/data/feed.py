@@ -24,6 +24,13 @@ class Resident:
 
     A feed is a pytree with three pure methods: `start(step)` gives what holds for some steps, `left(step)` how many
     these are (None for all of the chunk), and `batch(started, step)` the batch.
+
+    >>> import funcgd as fg, jax.numpy as jnp
+    >>> source = fg.InMemory(jnp.arange(10.0))
+    >>> with source.chunks(fg.Run(batch_size=4, parameters=1)) as chunks:  # without a key: in the order of the data
+    ...     feed = next(iter(chunks)).feed
+    >>> feed.batch(feed.start(1), 1).tolist()
+    [4.0, 5.0, 6.0, 7.0]
     """
 
     arrays: Batch
@@ -73,7 +80,13 @@ class Epoch(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Buffered:
-    """Batches that were brought to the device for this chunk."""
+    """Batches that were brought to the device for this chunk.
+
+    >>> import funcgd as fg, jax.numpy as jnp
+    >>> feed = fg.Buffered(jnp.arange(6.0).reshape(3, 2), first=10)  # three steps of two examples
+    >>> feed.batch(feed.start(10), 11).tolist()
+    [2.0, 3.0]
+    """
 
     batches: Batch  # arrays of shape (room, batch size, …); with places: (room · batch size, …), in any order
     first: Any  # (), int32: the step of the first of them

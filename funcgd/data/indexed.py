@@ -22,7 +22,7 @@ HINT = "What reads single examples needs a loader that makes batches: give these
 
 
 class Indexed(Examples):
-    """Data that is read by index as it is needed: `np.memmap`, `np.load(mmap_mode="r")`, HDF5, Zarr, …
+    """Data that is read by index as it is needed: `np.memmap`, `np.load(mmap_mode="r")`, HDF5 or Zarr.
 
     A background thread reads the examples of a whole chunk of steps at once, in increasing order, while the chunk
     before runs. The order in which `fit` visits them is that of arrays in memory, so the result is the same, too.
@@ -77,8 +77,7 @@ class Indexed(Examples):
             rows = self._read(indices[ascending], room * ahead.batch_size)
             beat()
             feed = Buffered(*jax.device_put((rows, np.int32(done), places)))
-            ends_epoch = within + ahead.steps == layout.steps
-            yield Chunk(feed, done, ahead.steps, room, examples, ends_epoch)
+            yield Chunk(feed, done, ahead.steps, room, examples, *self.place(layout, done, ahead, run))
 
     def _read(self, indices: np.ndarray, room: int) -> Batch:
         """The examples at `indices`, in buffers with room for `room` of them."""

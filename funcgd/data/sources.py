@@ -11,7 +11,7 @@ from funcgd.core.types import Batch
 from funcgd.core.validate import leading_axis
 from funcgd.data.arrays import check_batch_size, on_device
 from funcgd.data.feed import Resident
-from funcgd.data.plan import Layout, longest_chunk, plan
+from funcgd.data.plan import Layout, Plan, longest_chunk, plan
 
 
 class Run(NamedTuple):
@@ -50,6 +50,7 @@ class Chunk(NamedTuple):
     room: int  # the most steps that a chunk with such batches has
     examples: int  # in all of its steps
     ends_epoch: bool
+    complete: bool = True  # False where the short last batch of the epoch follows, which is no chunk to be judged alone
 
 
 class Source:
@@ -96,7 +97,7 @@ class Examples(Source):
     def arguments(self) -> dict[str, Any]:
         return {"data length": self.n, "drop_last": self.drop_last}
 
-    def plans(self, run: Run, longest: int) -> Iterator[tuple[int, Any]]:
+    def plans(self, run: Run, longest: int) -> Iterator[tuple[int, Plan]]:
         """The first step and the `Plan` of each chunk of `run`."""
         layout, done = self.layout(run.batch_size), run.first
         last = int(min(run.limit, np.iinfo(np.int32).max if run.epochs is None else run.epochs * layout.steps))
@@ -104,6 +105,11 @@ class Examples(Source):
             ahead = plan(done, last, layout, longest, epoch_ends=run.epoch_ends, every=run.every)
             yield done, ahead
             done += ahead.steps
+
+    def place(self, layout: Layout, done: int, ahead: Plan, run: Run) -> tuple[bool, bool]:
+        """Whether the planned steps end an epoch, and whether no short batch of the same epoch follows."""
+        end = (done + ahead.steps) % layout.steps
+        return end == 0, not (layout.rest and end == layout.full and done + ahead.steps < run.limit)
 
 
 class InMemory(Examples):
@@ -139,8 +145,8 @@ class InMemory(Examples):
         longest = longest_chunk(run.parameters, layout.stride)
         for done, ahead in self.plans(run, longest):
             feed = Resident(self.data, run.key, layout, ahead.batch_size, crosses)
-            ends_epoch = (done + ahead.steps) % layout.steps == 0
-            yield Chunk(feed, done, ahead.steps, longest, ahead.steps * ahead.batch_size, ends_epoch)
+            examples = ahead.steps * ahead.batch_size
+            yield Chunk(feed, done, ahead.steps, longest, examples, *self.place(layout, done, ahead, run))
 
 
 def is_in_memory(leaf: Any) -> bool:

@@ -83,9 +83,10 @@ def fit(
         A `Result`. `history` holds "step", "loss" and what else is recorded; the dict "chunks" of "step", "loss" and
         "examples_per_second"; and with `validation` the dict "validation" of "step", "loss" and `metrics`. `best` has
         the lowest validation loss; without validation, the lowest mean training loss over the chunk of steps that led
-        to it; `aux` is the model state of then. `state` is the final `TrainState`. If the loss becomes NaN or infinite,
-        training stops, the reason is NON_FINITE, and params, state and steps are those of the latest chunk's start
-        whose loss was finite. With a guard in the optimizer, such as `fg.skip_nonfinite`, it goes on.
+        to it (and a short last batch behind it); `aux` is the model state of then. `state` is the final `TrainState`.
+        If the loss becomes NaN or infinite, training stops, the reason is NON_FINITE, and params, state and steps are
+        those of the latest chunk's start whose loss was finite. With a guard in the optimizer, such as
+        `fg.skip_nonfinite`, it goes on.
 
     Raises:
         ValueError, TypeError: if an argument is not as above, the loss returns no real scalar, or the checkpoint is
@@ -151,13 +152,12 @@ def fit(
                 )
                 found, now = jax.device_get((found, new.step))
                 losses = found.losses[: int(now) - run.done]
-                finite = losses[np.isfinite(losses)]
                 rows = run.log.record(run.done, losses, found.rows)
-                shown = {"loss": float(np.mean(finite, dtype=np.float64)) if len(finite) else math.nan}
+                shown = {"loss": run.see(losses)}
                 clock, seconds = time.perf_counter(), time.perf_counter() - clock
                 speed = chunk.examples / seconds
-                failed = not guards and len(finite) < len(losses)
-                tested = not failed and (held_out is None or chunk.ends_epoch)
+                failed = not guards and not np.isfinite(losses).all()
+                tested = not failed and (chunk.complete if held_out is None else chunk.ends_epoch)
                 if failed:
                     run.fail(first=len(losses) == 1)
                 else:

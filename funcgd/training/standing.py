@@ -28,6 +28,8 @@ class Standing:
     done: int  # steps behind `state`
     lowest: float = np.inf
     value: float = np.nan  # what is monitored, at the latest test
+    total: float = 0.0  # of the finite losses since then
+    count: int = 0  # how many these are
     reason: StopReason = StopReason.RUNNING
 
     def advance(self, new: TrainState, steps: int) -> None:
@@ -38,9 +40,15 @@ class Standing:
         """End because a loss was not finite; if it was the chunk's `first`, the state before it is no good either."""
         self.state, self.reason = self.good if first else self.state, StopReason.NON_FINITE
 
+    def see(self, losses: np.ndarray) -> float:
+        """The mean of the finite losses since the latest test, with these."""
+        finite = losses[np.isfinite(losses)]
+        self.total, self.count = self.total + float(np.sum(finite, dtype=np.float64)), self.count + len(finite)
+        return self.total / self.count if self.count else np.nan
+
     def monitor(self, value: float, tx: Any) -> None:
         """Take notice of the monitored value, and of the best."""
-        self.value = value
+        self.value, self.total, self.count = value, 0.0, 0
         if value < self.lowest:
             self.lowest, self.best = value, functools.partial(best_of, tx, self.state)
 
@@ -58,6 +66,8 @@ class Standing:
             "best": self.best(),
             "rule_state": self.rule_state,
             "lowest": np.array(self.lowest),
+            "total": np.array(self.total),
+            "count": np.array(self.count),
             "reason": np.array(self.reason, np.int32),
         }
 
@@ -65,6 +75,7 @@ class Standing:
         """Go on from what `snapshot()` gave."""
         self.state, self.good, self.best = snapshot["state"], snapshot["good"], lambda: snapshot["best"]
         self.rule_state, self.lowest = snapshot["rule_state"], float(snapshot["lowest"])
+        self.total, self.count = float(snapshot["total"]), int(snapshot["count"])
         self.reason, self.done = StopReason(int(snapshot["reason"])), int(self.state.step)
 
     def result(self) -> Result:

@@ -362,3 +362,17 @@ def test_validation_weighs_batches_as_the_loss_does(monkeypatch):
     expected = np.sum(weights * np.where(weights > 0, squares, 0)) / weights.sum()
     np.testing.assert_allclose(run.history["validation"]["loss"], [expected], rtol=1e-6)
     assert set(run.history["validation"]) == {"step", "loss"}
+
+
+def test_the_short_last_batch_is_not_judged_alone():
+    """One example that is easy must not make its epoch the best."""
+    easy = {"x": np.concatenate([X, np.zeros((1, 3), np.float32)]), "y": np.append(DATA["y"], np.float32(0))}
+
+    batches = [{name: x[i : i + 10] for name, x in easy.items()} for i in range(0, 51, 10)]
+    for source in (easy, fg.Batches(batches)):
+        size = 10 if source is easy else None
+        run = fit(fg.sgd(0.01), source, batch_size=size, epochs=2, stop=fg.stop.target_value(1e-9))
+        assert run.history["chunks"]["step"].tolist() == [5, 6, 11, 12]
+        losses = run.history["loss"]
+        np.testing.assert_allclose(run.value, losses[6:].mean(), rtol=1e-6)
+        assert run.reason is fg.StopReason.MAX_STEPS
