@@ -109,7 +109,7 @@ def fit(
     step = make_step(loss, tx)
     guards = step.tx.guards
     order_key, run = _begin(step, params, key, stop, Log(history.every))
-    origin, began = run.done, time.monotonic()
+    began = time.monotonic()
     limit = math.inf if stop is None else stop.limit
     last = limit if epochs is None or per_epoch is None else min(limit, epochs * per_epoch)
     last_norms = stop is not None and bool(stop.needs & {"gradient_norm", "step_norm"})
@@ -130,7 +130,7 @@ def fit(
             parameters=tree.size(run.state.packed_params),
             key=order_key,
             first=run.done,
-            origin=origin,
+            origin=run.origin,
             epochs=epochs,
             limit=limit,
             epoch_ends=held_out is not None,
@@ -233,9 +233,9 @@ def _begin(step: TrainStep, params: Any, key: jax.Array, stop: StopRule | None, 
         model_state = objective.initial_model_state(step.loss)
         state = TrainState.create(params, step.tx, key=run_key, model_state=model_state)
     rule_state = () if stop is None else stop.init()
-    return order_key, Standing(
-        state, state, functools.partial(best_of, step.tx, state), rule_state, log, int(state.step)
-    )
+    done = int(state.step)
+    best = functools.partial(best_of, step.tx, state)
+    return order_key, Standing(state, state, best, rule_state, log, done, done)
 
 
 @jax.jit

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from funcgd.core.stop import Progress, Result, StopReason, StopRule
@@ -26,6 +27,7 @@ class Standing:
     rule_state: Any  # of the stopping rule
     log: Log
     done: int  # steps behind `state`
+    origin: int  # `done` at the beginning
     lowest: float = np.inf
     value: float = np.nan  # what is monitored, at the latest test
     total: float = 0.0  # of the finite losses since then
@@ -39,6 +41,7 @@ class Standing:
     def fail(self, first: bool) -> None:
         """End because a loss was not finite; if it was the chunk's `first`, the state before it is no good either."""
         self.state, self.reason = self.good if first else self.state, StopReason.NON_FINITE
+        self.done = int(self.state.step)
 
     def see(self, losses: np.ndarray) -> float:
         """The mean of the finite losses since the latest test, with these."""
@@ -79,16 +82,18 @@ class Standing:
         self.reason, self.done = StopReason(int(snapshot["reason"])), int(self.state.step)
 
     def result(self) -> Result:
-        """What `fit` returns."""
+        """What `fit` returns: no array of it is one of the caller's, nor twice there, so all may be donated."""
+        best = _copied(self.best())
+        state = _copied(self.state) if self.done == self.origin else self.state
         return Result(
-            params=self.state.params,
-            best=partition.unpack(self.best().packed_params),
+            params=state.params,
+            best=partition.unpack(best.packed_params),
             value=self.lowest,
             reason=self.reason,
-            steps=int(self.state.step),
-            state=self.state,
+            steps=self.done,
+            state=state,
             history=self.log.arrays(),
-            aux=self.best().model_state,
+            aux=best.model_state,
         )
 
 
@@ -112,6 +117,11 @@ def best_of(tx: Any, state: TrainState) -> Best:
 def evaluated(tx: Any, state: TrainState) -> Params:
     """The packed parameters that the optimizer evaluates with."""
     return partition.pack("fit", "params", eval_params(tx, state.opt_state, state.params))
+
+
+@jax.jit
+def _copied(x: Any) -> Any:
+    return jax.tree.map(jnp.copy, x)
 
 
 @jax.jit

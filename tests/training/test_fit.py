@@ -376,3 +376,17 @@ def test_the_short_last_batch_is_not_judged_alone():
         losses = run.history["loss"]
         np.testing.assert_allclose(run.value, losses[6:].mean(), rtol=1e-6)
         assert run.reason is fg.StopReason.MAX_STEPS
+
+
+@pytest.mark.parametrize("options", [{}, {"epochs": 1, "loss": lambda w, batch: jnp.nan * jnp.sum(w["w"])}])
+def test_arrays_are_neither_the_callers_nor_there_twice(options):
+    """Whatever the run gives may be donated: the caller's arrays and the other results stay valid."""
+    params = {"w": jnp.full(3, 0.5)}
+    before = jax.tree.map(np.array, (params, DATA))
+    run = fit(fg.adam(0.1), params=params, **options)
+    given, last, best = (jax.tree.leaves(x)[0].unsafe_buffer_pointer() for x in (params, run.params, run.best))
+    assert len({given, last, best}) == 3
+    donate = jax.jit(lambda state: jax.tree.map(jnp.zeros_like, state), donate_argnums=0)
+    donate(run.state.replace(key=jax.random.key_data(run.state.key)))
+    jax.tree.map(np.testing.assert_array_equal, (params, DATA), before)
+    assert np.isfinite(run.best["w"]).all()
