@@ -15,7 +15,7 @@ demo: $(STAMP)-examples ## train the digits classifier with six optimizers; prin
 test: $(STAMP)-interop ## the whole test suite
 	$(BIN)/python -m pytest -n auto --dist worksteal -q
 
-lint: $(STAMP)-lint ## formatting, rules, types
+lint: $(STAMP)-lint $(STAMP)-interop ## formatting, rules, types (of the examples, too)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
