@@ -118,8 +118,10 @@ def _split_norm(leaves: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
 
 
 def _rescaled_sum_of_squares(parts: list[jax.Array], scale: jax.Array) -> jax.Array:
-    # One array: compiling a branch that nearly never runs should cost little.
-    return _sum_of_squares([jnp.concatenate([part.ravel() for part in parts]) * (1 / scale)])
+    # One array: compiling a branch that nearly never runs should cost little. Behind the barrier, because XLA makes
+    # (cx)·(cx) to c²·x² where it knows c, and c² overflows: a norm of zeros was NaN.
+    rescaled = jnp.concatenate([part.ravel() for part in parts]) * (1 / scale)
+    return _sum_of_squares([jax.lax.optimization_barrier(rescaled)])
 
 
 def _sum_of_squares(parts: list[jax.Array]) -> jax.Array:

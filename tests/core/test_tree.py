@@ -177,3 +177,9 @@ def test_get_errors_list_the_paths():
     assert fg.tree.get(state, "nu", default=None) is None
     with pytest.raises(KeyError, match="stands at"):
         fg.tree.get(state, "mu", default=None)  # a default does not decide between two
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-200, 1e200])
+def test_norms_of_constants_known_to_the_compiler(x64, value):
+    found = jax.jit(lambda x: fg.tree.norm({"a": jnp.full_like(x, value)}))(jnp.ones(4))
+    np.testing.assert_allclose(found, 2 * value, rtol=1e-12)
