@@ -6,6 +6,7 @@ from funcgd.core.chain import Chain, chain, named_chain
 from funcgd.core.fields import number, static, vector
 from funcgd.core.hyperparameters import hyperparameters
 from funcgd.core.lift import lift
+from funcgd.core.method import Evaluation
 from funcgd.core.schedule import resolve
 from funcgd.core.stack import as_arrays, grid, stack, unstack
 from funcgd.core.stop import Progress, Result, StopReason, StopRule
@@ -26,6 +27,7 @@ __all__ = [
     "Chain",
     "Composed",
     "EmptyState",
+    "Evaluation",
     "GradientTransformation",
     "OptState",
     "Params",

@@ -18,7 +18,7 @@ from funcgd.training import partition
 from funcgd.training.evaluate import evaluate
 from funcgd.training.state import TrainState, eval_params
 from funcgd.training.step import TrainStep
-from funcgd.training.validation import Scores, evaluation_size, means, means
+from funcgd.training.validation import Scores, evaluation_size, means
 
 
 class Members(NamedTuple):
