@@ -1,6 +1,6 @@
 """Line searches: fixed, exact, backtracking, Wolfe; used by solvers and transforms alike."""
 
-from funcgd.line_searches.backtracking import backtracking
+from funcgd.line_searches.backtracking import Backtracking
 from funcgd.line_searches.search import LineSearch, Trial
 
-__all__ = ["LineSearch", "Trial", "backtracking"]
+__all__ = ["Backtracking", "LineSearch", "Trial"]

@@ -10,7 +10,7 @@ from funcgd.line_searches.search import LineSearch, Trial, is_finite, verdict
 
 
 @value
-class backtracking(LineSearch):
+class Backtracking(LineSearch):
     """Shrink the step until Armijo's condition holds.
 
         φ(α) ≤ φ(0) + c₁ α φ′(0)
@@ -29,8 +29,8 @@ class backtracking(LineSearch):
     16, 1966; Nocedal, Wright, Numerical optimization, 2006, section 3.1 and equation 3.57.
 
     >>> import funcgd as fg
-    >>> fg.backtracking()
-    backtracking(c1=0.0001, shrink=0.5)
+    >>> fg.Backtracking()
+    Backtracking(c1=0.0001, shrink=0.5)
     """
 
     c1: Scalar = number("(0, 1)", default=1e-4, schedule=False)

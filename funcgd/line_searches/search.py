@@ -31,7 +31,7 @@ class LineSearch:
     says otherwise. A trial that is not finite is too far.
 
     >>> import funcgd as fg
-    >>> isinstance(fg.backtracking(), fg.LineSearch)
+    >>> isinstance(fg.Backtracking(), fg.LineSearch)
     True
     """
 

@@ -43,7 +43,7 @@ class LineSearchMethod:
     for each other at no search. Where p does not lead downhill, −∇f takes its place and the memory is forgotten.
 
     >>> import funcgd as fg
-    >>> issubclass(fg.steepest_descent, fg.LineSearchMethod)
+    >>> issubclass(fg.SteepestDescent, fg.LineSearchMethod)
     True
     """
 

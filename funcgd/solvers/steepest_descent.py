@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from funcgd.core import tree
 from funcgd.core.types import Params
 from funcgd.core.values import value
-from funcgd.line_searches.backtracking import backtracking
+from funcgd.line_searches.backtracking import Backtracking
 from funcgd.line_searches.search import LineSearch
 from funcgd.solvers.line_search_method import LineSearchMethod, Step
 
 
 @value
-class steepest_descent(LineSearchMethod):
+class SteepestDescent(LineSearchMethod):
     """Gradient descent whose steps are found by a line search.
 
         x_{k+1} = x_k − α_k ∇f(x_k)
@@ -34,12 +34,12 @@ class steepest_descent(LineSearchMethod):
 
     >>> import funcgd as fg
     >>> stop = fg.stop.gradient_norm(1e-3)
-    >>> run = fg.minimize(lambda x: (x - 3) ** 2, 0.0, fg.steepest_descent(), max_steps=50, stop=stop)
+    >>> run = fg.minimize(lambda x: (x - 3) ** 2, 0.0, fg.SteepestDescent(), max_steps=50, stop=stop)
     >>> round(float(run.params), 3), run.reason.name
     (3.0, 'GRADIENT_NORM')
     """
 
-    search: LineSearch = backtracking()
+    search: LineSearch = Backtracking()
 
     def direction(self, memory: Any, x: Params, grads: Params) -> Params:
         del memory, x
