@@ -2,5 +2,6 @@
 
 from funcgd.line_searches.backtracking import Backtracking
 from funcgd.line_searches.search import LineSearch, Trial
+from funcgd.line_searches.strong_wolfe import StrongWolfe
 
-__all__ = ["Backtracking", "LineSearch", "Trial"]
+__all__ = ["Backtracking", "LineSearch", "StrongWolfe", "Trial"]
