@@ -9,6 +9,7 @@ from funcgd import (
     models,
     optimizers,
     problems,
+    projections,
     schedules,
     solvers,
     training,
@@ -21,6 +22,7 @@ from funcgd.line_searches import *
 from funcgd.losses import *
 from funcgd.models import *
 from funcgd.optimizers import *
+from funcgd.projections import *
 from funcgd.schedules import *
 from funcgd.solvers import *
 from funcgd.training import *
