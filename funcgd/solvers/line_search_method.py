@@ -1,5 +1,6 @@
 """A method that is a descent times a search: which way to go, and how far."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from funcgd.core import tree
 from funcgd.core.method import Evaluation
 from funcgd.core.stop import StopReason
 from funcgd.core.types import Params
-from funcgd.line_searches.search import ACCEPT, GIVE_UP, LineSearch, Trial
+from funcgd.line_searches.search import ACCEPT, GIVE_UP, GO_ON, LineSearch, Trial
 
 
 class LineState(NamedTuple):
@@ -34,9 +35,9 @@ class LineState(NamedTuple):
 class LineSearchMethod:
     """The base of methods that are a descent times a search.
 
-    A subclass is a value with a field `search` and defines how directions are chosen:
-    `remember(x, grads) -> memory` before the first one, `direction(memory, x, grads) -> p`, which should lead
-    downhill, `learn(memory, line) -> memory` from a `Step` between two iterates, and `first_step(memory, line) -> α`.
+    A subclass is a value with a field `search` and defines how directions are chosen: `direction(memory, x, grads)`,
+    which should lead downhill, and `first_step`, the α to try first; where it has a memory also `remember`, `learn` and
+    `forget`. With constraints it defines `fallback`, `longest` and `residual`, too.
 
     Each evaluation of `fun` is one step of the loop: the state knows the line, and what was found on it decides whether
     the point becomes the next iterate. So `fun` stands at one place of the program, and members of a population wait
@@ -59,10 +60,39 @@ class LineSearchMethod:
         """p, from an iterate."""
         raise NotImplementedError(f"{type(self).__name__} must define `direction(self, memory, x, grads)`.")
 
+    def descend(self, fun: Callable, args: tuple, memory: Any, x: Params, grads: Params) -> Params:
+        """`direction`, for descents that ask `fun` for more than its gradient, at iterates only."""
+        del fun, args
+        return self.direction(memory, x, grads)
+
     def learn(self, memory: Any, step: "Step") -> Any:
-        """The memory after a step."""
+        """The memory after a step; also called at the very first iterate, where `step.first` holds and s is 0."""
         del step
         return memory
+
+    def forget(self, memory: Any, when: jax.Array, x: Params, grads: Params) -> Any:
+        """The memory, or where `when` holds that of a new beginning."""
+        return jax.tree.map(lambda a, b: jnp.where(when, a, b), self.remember(x, grads), memory)
+
+    def fallback(self, x: Params, grads: Params) -> Params:
+        """What leads downhill for sure."""
+        del x
+        return jax.tree.map(jnp.negative, grads)
+
+    def reference(self, memory: Any, value: jax.Array) -> jax.Array:
+        """What a trial must be lower than: f(x), or more where the descent need not be monotone."""
+        del memory
+        return value
+
+    def longest(self, x: Params, direction: Params) -> jax.Array | None:
+        """The largest α that keeps x + αp feasible; None without constraints."""
+        del x, direction
+        return None
+
+    def residual(self, x: Params, grads: Params) -> Params:
+        """What is 0 at a solution."""
+        del x
+        return grads
 
     def first_step(self, memory: Any, direction: Params, slope: jax.Array, step: "Step", first: Any) -> jax.Array:
         """α to try first; `first` says that there was no step before this one."""
@@ -82,32 +112,50 @@ class LineSearchMethod:
         grads = jax.tree.map(jnp.conj, grads)
         real = state.start.value.dtype
         trial = Trial(state.step, f, jnp.asarray(tree.real_vdot(grads, state.direction), real))
-        search, verdict, shorter = self.search.judge(state.search, state.start, trial)
-        first = state.count == 0
-        accepted = first | (verdict == ACCEPT)
-
-        def next_line(_: None) -> LineState:
-            taken = Step(state, x, grads, f, trial)
-            memory = self.learn(state.memory, taken)
-            memory = jax.tree.map(lambda a, b: jnp.where(first, a, b), state.memory, memory)
-            p = self.direction(memory, x, grads)
-            slope = jnp.asarray(tree.real_vdot(grads, p), real)
-            uphill = ~(slope < 0)  # NaN as well
-            p = jax.tree.map(lambda a, g: jnp.where(uphill, -g, a), p, grads)
-            memory = jax.tree.map(lambda a, b: jnp.where(uphill, a, b), self.remember(x, grads), memory)
-            slope = jnp.where(uphill, -jnp.asarray(tree.real_vdot(grads, grads), real), slope)
-            step = jnp.asarray(self.first_step(memory, p, slope, taken, first | uphill), real)
-            start = Trial(jnp.zeros((), real), f, slope)
-            return LineState(x, grads, p, start, step, self.search.begin(start, step), memory, state.count + 1)
-
-        def same_line(_: None) -> LineState:
-            return state._replace(step=jnp.asarray(shorter, real), search=search)
-
-        state = jax.lax.cond(accepted, next_line, same_line, None)
-        x_next = tree.add_scale(state.base, state.step, state.direction)
+        search, verdict, other = self.search.judge(state.search, state.start, trial)
+        accepted = (state.count == 0) | (verdict == ACCEPT) | self._at_the_end(state, trial, verdict, other)
+        state = jax.lax.cond(
+            accepted,
+            lambda: self._next_line(state, x, grads, trial, functools.partial(self.descend, fun, args)),
+            lambda: self._same_line(state, search, jnp.asarray(other, real)),
+        )
         gave_up = ~accepted & (verdict == GIVE_UP)
         code = jnp.where(gave_up, jnp.int32(StopReason.NO_DECREASE), jnp.int32(0))
-        return x_next, state, Evaluation(f, tree.norm(grads), aux, accepted, code, tree.max_norm(grads))
+        residual = self.residual(x, grads)
+        at_x = Evaluation(f, tree.norm(residual), aux, accepted, code, tree.max_norm(residual))
+        return along(state.base, state.step, state.direction), state, at_x
+
+    def _next_line(self, line: LineState, x: Params, grads: Params, trial: Trial, descend: Callable) -> LineState:
+        real, f = line.start.value.dtype, trial.value
+        taken = Step(line, x, grads, f, trial)
+        memory = self.learn(line.memory, taken)
+        p = descend(memory, x, grads)
+        slope = jnp.asarray(tree.real_vdot(grads, p), real)
+        uphill = ~(slope < 0)  # NaN as well
+        memory, down = self.forget(memory, uphill, x, grads), self.fallback(x, grads)
+        p = jax.tree.map(lambda a, b: jnp.where(uphill, b, a), p, down)
+        slope = jnp.where(uphill, jnp.asarray(tree.real_vdot(grads, down), real), slope)
+        step = self.first_step(memory, p, slope, taken, taken.first | uphill)
+        step = self.search.first_trial(jnp.asarray(step, real))
+        start = Trial(jnp.zeros((), real), self.reference(memory, f), slope)
+        return LineState(
+            x, grads, p, start, self._within(x, p, step), self.search.begin(start, step), memory, line.count + 1
+        )
+
+    def _same_line(self, line: LineState, search: Any, step: jax.Array) -> LineState:
+        return line._replace(step=self._within(line.base, line.direction, step), search=search)
+
+    def _within(self, x: Params, direction: Params, step: jax.Array) -> jax.Array:
+        longest = self.longest(x, direction)
+        return step if longest is None else jnp.minimum(step, jnp.asarray(longest, step.dtype))
+
+    def _at_the_end(self, line: LineState, trial: Trial, verdict: jax.Array, other: Any) -> jax.Array:
+        """Whether the search wants to go on beyond the boundary that the trial lies on: that is far enough."""
+        longest = self.longest(line.base, line.direction)
+        if longest is None:
+            return jnp.bool_(False)
+        beyond = (trial.step >= longest) & (other > trial.step) & (verdict == GO_ON)
+        return beyond & (trial.value <= line.start.value) & jnp.isfinite(trial.slope)
 
 
 class Step(NamedTuple):
@@ -125,6 +173,11 @@ class Step(NamedTuple):
     trial: Trial  # the one that was accepted
 
     @property
+    def first(self) -> jax.Array:
+        """(), bool: whether there was no step, x being where the method begins."""
+        return self.line.count == 0
+
+    @property
     def s(self) -> Params:
         """x_{k+1} − x_k."""
         return tree.sub(self.x, self.line.base)
@@ -133,3 +186,8 @@ class Step(NamedTuple):
     def y(self) -> Params:
         """∇f(x_{k+1}) − ∇f(x_k)."""
         return tree.sub(self.grads, self.line.grads)
+
+
+def along(x: Params, step: jax.Array, direction: Params) -> Params:
+    """x + αp, in the dtypes of x."""
+    return jax.tree.map(lambda a, p: a + jnp.asarray(step, a.dtype) * p, x, direction)
