@@ -5,6 +5,7 @@ from funcgd.core.apply_updates import apply_updates
 from funcgd.core.chain import Chain, chain, named_chain
 from funcgd.core.fields import number, static, vector
 from funcgd.core.hyperparameters import hyperparameters
+from funcgd.core.least_squares import least_squares
 from funcgd.core.lift import lift
 from funcgd.core.method import Evaluation
 from funcgd.core.schedule import resolve
@@ -47,6 +48,7 @@ __all__ = [
     "grid",
     "hyperparameters",
     "identity",
+    "least_squares",
     "lift",
     "named_chain",
     "number",

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from funcgd.core.fields import describe, is_traced
+from funcgd.core.least_squares import least_squares
 from funcgd.core.stop import Result, StopRule, as_reason
 from funcgd.core.transform import as_transform
 from funcgd.core.types import Params
@@ -39,7 +40,8 @@ def minimize(
     under `jit`, `vmap` and `grad`.
 
     Args:
-        fun: x, *args → a real scalar; with `has_aux` → (scalar, anything).
+        fun: x, *args → a real scalar; with `has_aux` → (scalar, anything). Methods for least squares need an
+            `fg.least_squares(residuals)`, which all others minimise, too.
         x0: where to start; floats and floating or complex arrays vary, everything else is carried.
         method: any transform, or a value with the `init` and `step` of `FirstOrder`.
         args: further arguments of `fun`, a tuple of pytrees.
@@ -66,7 +68,7 @@ def minimize(
     (3.0, 'GRADIENT_NORM', 1)
     """
     began = time.perf_counter()
-    _check(fun, method, args, max_steps, stop, differentiate)
+    _check(fun, method, args, max_steps, stop, has_aux, differentiate)
     x0 = jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(x)) if isinstance(x, (float, complex)) else x, x0)
     trained, carried = partition.split(partition.pack("minimize", "x0", x0))
     if not hasattr(method, "step"):
@@ -90,9 +92,11 @@ def minimize(
     )
 
 
-def _check(fun: Any, method: Any, args: Any, max_steps: Any, stop: Any, differentiate: Any) -> None:
+def _check(fun: Any, method: Any, args: Any, max_steps: Any, stop: Any, has_aux: Any, differentiate: Any) -> None:
     if not callable(fun):
         raise TypeError(f"minimize: `fun` must be a function x, *args → value, got {describe(fun)}.")
+    if isinstance(fun, least_squares) and fun.has_aux != has_aux:
+        raise ValueError(f"minimize: `has_aux` must be that of `fun`, got {has_aux} and {fun!r}.")
     if not isinstance(args, tuple):
         raise TypeError(f"minimize: `args` must be a tuple of further arguments of `fun`, got {describe(args)}.")
     if stop is not None and not isinstance(stop, StopRule):

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 
 from funcgd.core import tree
 from funcgd.core.fields import is_traced
+from funcgd.core.least_squares import Residual, half_square, least_squares
 from funcgd.core.method import Evaluation
 from funcgd.core.stop import Progress, Result, StopReason
 from funcgd.core.types import Params
@@ -35,19 +37,32 @@ class Task:
     @jax.jit  # so that all who ask for its values, shapes and derivatives share one trace
     def f(self, x: Params, args: tuple) -> tuple[Any, Any]:
         """(value, aux) at what varies in x."""
+        if isinstance(self.fun, least_squares):
+            r, aux = self.residuals(x, args)
+            return half_square(r), aux
         out = release(self.fun)(partition.unpack(partition.merge(x, self.carried)), *args)
         f_x, aux = out if self.has_aux else (out, None)
         objective.check_scalar("minimize", "`fun`", f_x)
         return f_x, aux
 
+    @jax.jit
+    def residuals(self, x: Params, args: tuple) -> tuple[jax.Array, Any]:
+        """(the residuals as a vector, aux), where `fun` is a `least_squares`."""
+        return self.fun.vector(partition.unpack(partition.merge(x, self.carried)), *args)
+
+    @property
+    def function(self) -> Callable:
+        """What the method gets as `fun`."""
+        return Residual(self.f, self.residuals) if isinstance(self.fun, least_squares) else self.f
+
     def init(self, x: Params) -> Any:
         """The state of the method before its first step."""
-        return self.method.init(self.f, x, self.args)
+        return self.method.init(self.function, x, self.args)
 
     @jax.jit  # so that all programs, and the question for the shapes of its results, share one trace of `fun`
     def step(self, x: Params, method_state: Any) -> tuple[Params, Any, Evaluation]:
         """A step of the method."""
-        return self.method.step(self.f, x, method_state, self.args)
+        return self.method.step(self.function, x, method_state, self.args)
 
 
 class LoopState(NamedTuple):
