@@ -114,6 +114,7 @@ class LineSearchMethod:
         trial = Trial(state.step, f, jnp.asarray(tree.real_vdot(grads, state.direction), real))
         search, verdict, other = self.search.judge(state.search, state.start, trial)
         accepted = (state.count == 0) | (verdict == ACCEPT) | self._at_the_end(state, trial, verdict, other)
+        accepted = accepted | (f == -jnp.inf)  # nothing is lower: the loop says UNBOUNDED
         state = jax.lax.cond(
             accepted,
             lambda: self._next_line(state, x, grads, trial, functools.partial(self.descend, fun, args)),
