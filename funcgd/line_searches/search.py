@@ -35,6 +35,10 @@ class LineSearch:
     True
     """
 
+    def first_trial(self, step: jax.Array) -> jax.Array:
+        """The first α to be tried, where the method proposes `step`."""
+        return step
+
     def begin(self, start: Trial, step: jax.Array) -> Any:
         """The state before the first trial."""
         raise NotImplementedError(f"{type(self).__name__} must define `begin(self, start, step)`.")
@@ -52,3 +56,13 @@ def verdict(accept: Any, give_up: Any) -> jax.Array:
 def is_finite(trial: Trial) -> jax.Array:
     """Whether value and slope of a trial can be used."""
     return jnp.isfinite(trial.value) & jnp.isfinite(trial.slope)
+
+
+def rounding_error(value: jax.Array, units: Any = 10) -> jax.Array:
+    """How far values near `value` may be off: so many times the precision of the dtype."""
+    return jnp.asarray(units, value.dtype) * jnp.finfo(value.dtype).eps * jnp.abs(value)
+
+
+def choose(condition: jax.Array, a: Trial, b: Trial) -> Trial:
+    """One of two trials."""
+    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)

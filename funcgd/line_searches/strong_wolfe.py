@@ -9,7 +9,7 @@ from funcgd.core.fields import as_count, number, static
 from funcgd.core.types import Scalar
 from funcgd.core.values import value
 from funcgd.line_searches.interpolate import cubic_minimizer
-from funcgd.line_searches.search import LineSearch, Trial, is_finite, verdict
+from funcgd.line_searches.search import LineSearch, Trial, choose, is_finite, rounding_error, verdict
 
 # In parts of the bracket, seen from its lower end: no trial is nearer to an end than this.
 MARGIN = 0.1
@@ -53,13 +53,13 @@ class StrongWolfe(LineSearch):
     sufficient decrease is tried again and accepted; only if there is none, the search gives up.
 
     Args:
-        c1: c₁ in (0, 1), below c₂: the part of the linear decrease to ask for.
+        c1: c₁ in (0, 1), at most c₂: the part of the linear decrease to ask for.
         c2: c₂ in (0, 1): the slope that may be left; 0.9 suits quasi-Newton methods, 0.1 conjugate gradients.
         rounding: in [0, ∞): errors of φ that are taken as rounding, in units of ε|φ(0)|; 0 never accepts an increase.
         max_trials: so many trials at most, and one that returns.
 
     Raises:
-        ValueError: if c₁ is not below c₂.
+        ValueError: if c₁ is above c₂.
 
     Cost: one evaluation for each trial, mostly one for each step of a quasi-Newton method.
 
@@ -78,8 +78,8 @@ class StrongWolfe(LineSearch):
     max_trials: int = static(default=30, convert=as_count)
 
     def __post_init__(self) -> None:
-        if all(isinstance(c, float) for c in (self.c1, self.c2)) and not self.c1 < self.c2:
-            raise ValueError(f"StrongWolfe: `c1` must be below `c2`, got {self.c1!r} and {self.c2!r}.")
+        if all(isinstance(c, float) for c in (self.c1, self.c2)) and self.c1 > self.c2:
+            raise ValueError(f"StrongWolfe: `c1` must be at most `c2`, got {self.c1!r} and {self.c2!r}.")
 
     def begin(self, start: Trial, step: jax.Array) -> Bracket:
         no, wide = jnp.zeros_like(step, bool), jnp.full_like(step, jnp.inf)
@@ -87,9 +87,9 @@ class StrongWolfe(LineSearch):
 
     def judge(self, state: Bracket, start: Trial, trial: Trial) -> tuple[Bracket, jax.Array, jax.Array]:
         dtype = start.value.dtype
-        c1, c2, rounding = (jnp.asarray(c, dtype) for c in (self.c1, self.c2, self.rounding))
+        c1, c2 = (jnp.asarray(c, dtype) for c in (self.c1, self.c2))
         trial = trial._replace(step=jnp.minimum(trial.step, jnp.finfo(dtype).max))
-        tolerance = rounding * jnp.finfo(dtype).eps * jnp.abs(start.value)
+        tolerance = rounding_error(start.value, self.rounding)
         finite, above = is_finite(trial), trial.value - (start.value + c1 * trial.step * start.slope)
         by_slope = (above <= tolerance) & (trial.slope <= (2 * c1 - 1) * start.slope)
         enough = finite & ((above <= 0) | by_slope)
@@ -111,15 +111,15 @@ def _close_in(state: Bracket, trial: Trial, lower: jax.Array, tolerance: jax.Arr
     low, high, grows, finite = state.low, state.high, ~state.bracketed, is_finite(trial)
     ahead = jnp.where(grows, 1, jnp.sign(high.step - low.step))
     turned = lower & (trial.slope * ahead >= 0)  # the minimum lies between both lower ends
-    new_low = _choose(lower, trial, low)
-    new_high = _choose(lower, _choose(turned, low, high), trial)
+    new_low = choose(lower, trial, low)
+    new_high = choose(lower, choose(turned, low, high), trial)
     grows = grows & lower & ~turned
 
     # As parts of the bracket, or of the last step where it grows. Where there is no upper end with numbers, both lower
     # ends are extrapolated.
     usable = ~grows & is_finite(new_high)
     part = jnp.where(grows, trial.step - low.step, new_high.step - new_low.step)
-    ahead_of = _choose(usable, new_high, low)
+    ahead_of = choose(usable, new_high, low)
     found = (cubic_minimizer(new_low, ahead_of, tolerance) - new_low.step) / jnp.where(part == 0, 1, part)
     most = jnp.where(grows, GROWTH, jnp.where(usable, 1 - MARGIN, 0.5))
     found = jnp.where(found > 0, jnp.clip(found, MARGIN, most), jnp.where(grows, GROWTH, 0.5))
@@ -129,7 +129,3 @@ def _close_in(state: Bracket, trial: Trial, lower: jax.Array, tolerance: jax.Arr
     found = jnp.where(finite, found, jnp.where(again, MARGIN, 0.5))
     after = Bracket(new_low, new_high, ~grows, width, state.width, state.trials + 1, state.returning)
     return after, new_low.step + found * part
-
-
-def _choose(condition: jax.Array, a: Trial, b: Trial) -> Trial:
-    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
