@@ -1,23 +1,33 @@
 """Deterministic methods for fg.minimize: a search times a descent; none owns a loop."""
 
 from funcgd.solvers.bfgs import BFGS
+from funcgd.solvers.fista import FISTA, FISTAState
 from funcgd.solvers.lbfgs import LBFGS
 from funcgd.solvers.levenberg_marquardt import LevenbergMarquardt, LevenbergMarquardtState
 from funcgd.solvers.line_search_method import LineSearchMethod, LineState, Step
+from funcgd.solvers.mirror_descent import MirrorDescent
 from funcgd.solvers.newton import Newton
 from funcgd.solvers.newton_cg import NewtonCG
+from funcgd.solvers.proximal_gradient import ProjectedGradient, ProximalGradient
+from funcgd.solvers.proximal_method import ProximalState
 from funcgd.solvers.steepest_descent import SteepestDescent
 from funcgd.solvers.trust_region import TrustRegion, TrustRegionState
 
 __all__ = [
     "BFGS",
+    "FISTA",
     "LBFGS",
+    "FISTAState",
     "LevenbergMarquardt",
     "LevenbergMarquardtState",
     "LineSearchMethod",
     "LineState",
+    "MirrorDescent",
     "Newton",
     "NewtonCG",
+    "ProjectedGradient",
+    "ProximalGradient",
+    "ProximalState",
     "SteepestDescent",
     "Step",
     "TrustRegion",
