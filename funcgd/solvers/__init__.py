@@ -1,7 +1,9 @@
 """Deterministic methods for fg.minimize: a search times a descent; none owns a loop."""
 
 from funcgd.solvers.bfgs import BFGS
+from funcgd.solvers.dogleg_least_squares import DoglegLeastSquares
 from funcgd.solvers.fista import FISTA, FISTAState
+from funcgd.solvers.gauss_newton import GaussNewton
 from funcgd.solvers.lbfgs import LBFGS
 from funcgd.solvers.levenberg_marquardt import LevenbergMarquardt, LevenbergMarquardtState
 from funcgd.solvers.line_search_method import LineSearchMethod, LineState, Step
@@ -10,6 +12,7 @@ from funcgd.solvers.newton import Newton
 from funcgd.solvers.newton_cg import NewtonCG
 from funcgd.solvers.proximal_gradient import ProjectedGradient, ProximalGradient
 from funcgd.solvers.proximal_method import ProximalState
+from funcgd.solvers.residual_method import ResidualMethod, ResidualState
 from funcgd.solvers.steepest_descent import SteepestDescent
 from funcgd.solvers.trust_region import TrustRegion, TrustRegionState
 
@@ -17,7 +20,9 @@ __all__ = [
     "BFGS",
     "FISTA",
     "LBFGS",
+    "DoglegLeastSquares",
     "FISTAState",
+    "GaussNewton",
     "LevenbergMarquardt",
     "LevenbergMarquardtState",
     "LineSearchMethod",
@@ -28,6 +33,8 @@ __all__ = [
     "ProjectedGradient",
     "ProximalGradient",
     "ProximalState",
+    "ResidualMethod",
+    "ResidualState",
     "SteepestDescent",
     "Step",
     "TrustRegion",

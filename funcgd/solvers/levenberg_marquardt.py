@@ -1,43 +1,31 @@
 """The method of Levenberg and Marquardt for nonlinear least squares."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from funcgd.core import tree
-from funcgd.core.coordinates import from_vector, to_vector
 from funcgd.core.fields import as_count, number, static
-from funcgd.core.least_squares import residuals_of
-from funcgd.core.method import Evaluation
-from funcgd.core.stop import StopReason
-from funcgd.core.types import Params, Scalar
+from funcgd.core.types import Scalar
 from funcgd.core.values import value
-from funcgd.solvers.linearize import Linear, damped, linearize
+from funcgd.solvers.linearize import Linear, damped
+from funcgd.solvers.residual_method import ResidualMethod, Verdict
 
 
-class LevenbergMarquardtState(NamedTuple):
-    """The state of `LevenbergMarquardt`, n coordinates and m residuals.
+class Damping(NamedTuple):
+    """The control of `LevenbergMarquardt`.
 
-    >>> import funcgd as fg
-    >>> fg.LevenbergMarquardtState._fields[:3]
-    ('base', 'value', 'linear')
+    >>> from funcgd.solvers.levenberg_marquardt import Damping
+    >>> Damping(damping=1e-3, growth=2.0).growth
+    2.0
     """
 
-    base: jax.Array  # (n,), x_k as a real vector
-    value: jax.Array  # (), f(x_k)
-    linear: Linear  # of the residuals at x_k
-    scale: jax.Array  # (n,), D: the largest norm of each column of J so far
-    predicted: jax.Array  # (), by how much the model falls from x_k to the trial
-    damping: jax.Array  # (), λ
-    growth: jax.Array  # (), ν: the factor of λ after a rejection
-    trials: jax.Array  # (), int32: rejected since x_k
-    count: jax.Array  # (), int32: iterates so far
+    damping: Any  # (), λ
+    growth: Any  # (), ν: the factor of λ after a rejection
 
 
 @value
-class LevenbergMarquardt:
+class LevenbergMarquardt(ResidualMethod):
     """Least squares by linear least squares with damping, for residuals r with Jacobian J.
 
         p = argmin ‖r + Jp‖² + λ‖Dp‖²,    x_{k+1} = x_k + p where f falls
@@ -75,63 +63,19 @@ class LevenbergMarquardt:
     damping: Scalar = number("(0, inf)", default=1e-3, schedule=False)
     max_trials: int = static(default=30, convert=as_count)
 
-    searches = True  # trials may be rejected
+    def control(self, dtype: Any) -> Damping:
+        return Damping(jnp.asarray(self.damping, dtype), jnp.full((), 2, dtype))
 
-    def init(self, fun: Callable, x: Params, args: tuple) -> LevenbergMarquardtState:
-        """The state before the first evaluation."""
-        residuals, base = residuals_of("LevenbergMarquardt", fun), to_vector(x)
-        r = jax.eval_shape(residuals, x, args)[0]
-        n, k, dtype = base.size, min(base.size, r.size), r.dtype
-        zero, linear = jnp.zeros((), dtype), Linear(jnp.zeros((k, n), dtype), jnp.zeros(k, dtype))
-        damping, growth = jnp.asarray(self.damping, dtype), jnp.full((), 2, dtype)
-        return LevenbergMarquardtState(
-            base, zero, linear, jnp.zeros(n, dtype), zero, damping, growth, jnp.int32(0), jnp.int32(0)
-        )
+    def adapt(self, control: Damping, verdict: Verdict, x: jax.Array, scale: jax.Array) -> Damping:
+        del x, scale
+        gain = jnp.where(verdict.settled, 1, jnp.clip(verdict.gain, 0, 1))
+        shrink = jnp.maximum(1 / 3, 1 - (2 * gain - 1) ** 3)
+        factor = jnp.where(verdict.accepted, shrink, control.growth)
+        # Less than ε, the damping of a singular J is lost in rounding; the upper bounds keep the numbers finite.
+        eps = float(jnp.finfo(factor.dtype).eps)
+        damping = jnp.clip(control.damping * factor, eps, eps**-2)
+        growth = jnp.where(verdict.accepted, 2, jnp.minimum(2 * control.growth, 1 / eps))
+        return Damping(jnp.where(verdict.first, control.damping, damping), growth)
 
-    def step(
-        self, fun: Callable, x: Params, state: LevenbergMarquardtState, args: tuple
-    ) -> tuple[Params, LevenbergMarquardtState, Evaluation]:
-        """One evaluation, at x: the next iterate, or a trial that is rejected."""
-        at = linearize(residuals_of("LevenbergMarquardt", fun), x, args)
-        eps = float(jnp.finfo(at.value.dtype).eps)
-        gain = (state.value - at.value) / jnp.where(state.predicted > 0, state.predicted, 1)
-        usable = jnp.isfinite(at.value) & jnp.all(jnp.isfinite(at.columns))
-        first = state.count == 0
-        accepted = first | (usable & (gain > GAIN))
-
-        def pick(new: Any, old: Any) -> Any:
-            return jax.tree.map(lambda a, b: jnp.where(accepted, a, b), new, old)
-
-        shrink = jnp.maximum(1 / 3, 1 - (2 * jnp.clip(gain, 0, 1) - 1) ** 3)
-        damping = state.damping * jnp.where(first, 1, pick(shrink, state.growth))
-        damping = jnp.clip(damping, eps, 1 / eps**2)
-        scale = pick(jnp.maximum(state.scale, at.columns), state.scale)
-        d = jnp.where(scale > 0, scale, 1)
-        linear = pick(at.linear, state.linear)
-        base = pick(at.x, state.base)
-        p = damped(linear, d, damping)
-        # ½‖c‖² − ½‖c + Rp‖² at this p, as a sum of what is positive
-        predicted = jnp.sum((linear.matrix @ p) ** 2) / 2 + damping * jnp.sum((d * p) ** 2)
-        trials = jnp.where(accepted, 0, state.trials + 1)
-        # A shorter trial cannot tell more where the model falls by less than f can resolve, or x no longer changes.
-        lost = (state.predicted <= eps / 2 * state.value) | jnp.all(at.x == state.base) | (trials >= self.max_trials)
-        code = jnp.where(~accepted & lost, jnp.int32(StopReason.NO_DECREASE), jnp.int32(0))
-        code = jnp.where(first & ~usable, jnp.int32(StopReason.NON_FINITE), code)
-        norm, largest = tree.norm(at.gradient), tree.max_norm(at.gradient)
-        code = jnp.where(accepted & (largest == 0), jnp.int32(StopReason.GRADIENT_NORM), code)
-        state = LevenbergMarquardtState(
-            base=base,
-            value=pick(at.value, state.value),
-            linear=linear,
-            scale=scale,
-            predicted=predicted,
-            damping=damping,
-            growth=jnp.where(accepted, 2, jnp.minimum(2 * state.growth, 1 / eps)),
-            trials=trials,
-            count=state.count + jnp.asarray(accepted, jnp.int32),
-        )
-        x_next = from_vector(base + jnp.asarray(p, base.dtype), x)
-        return x_next, state, Evaluation(at.value, norm, at.aux, accepted, code, largest)
-
-
-GAIN = 1e-4  # the part of the predicted decrease that a step must reach
+    def trial(self, linear: Linear, scale: jax.Array, control: Damping) -> tuple[jax.Array, Damping]:
+        return damped(linear, scale, control.damping), control

@@ -79,3 +79,11 @@ def damped(linear: Linear, scale: jax.Array, damping: jax.Array) -> jax.Array:
     rows = jnp.concatenate([matrix / scale, jnp.sqrt(damping) * jnp.eye(n, dtype=matrix.dtype)])
     q, triangle = jnp.linalg.qr(rows)
     return jax.scipy.linalg.solve_triangular(triangle, -q[: offset.size].T @ offset) / scale
+
+
+def shortest(linear: Linear, scale: jax.Array) -> jax.Array:
+    """The p of the least ‖Dp‖ among those that minimise ‖c + Rp‖: singular values below rounding count as 0."""
+    u, s, v = jnp.linalg.svd(linear.matrix / scale, full_matrices=False)
+    small = float(jnp.finfo(s.dtype).eps) * max(linear.matrix.shape) * jnp.max(s)
+    inverse = jnp.where(s > small, 1 / jnp.where(s > small, s, 1), 0)
+    return -((inverse * (linear.offset @ u)) @ v) / scale
