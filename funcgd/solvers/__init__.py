@@ -5,7 +5,7 @@ from funcgd.solvers.dogleg_least_squares import DoglegLeastSquares
 from funcgd.solvers.fista import FISTA, FISTAState
 from funcgd.solvers.gauss_newton import GaussNewton
 from funcgd.solvers.lbfgs import LBFGS
-from funcgd.solvers.levenberg_marquardt import LevenbergMarquardt, LevenbergMarquardtState
+from funcgd.solvers.levenberg_marquardt import LevenbergMarquardt
 from funcgd.solvers.line_search_method import LineSearchMethod, LineState, Step
 from funcgd.solvers.mirror_descent import MirrorDescent
 from funcgd.solvers.newton import Newton
@@ -24,7 +24,6 @@ __all__ = [
     "FISTAState",
     "GaussNewton",
     "LevenbergMarquardt",
-    "LevenbergMarquardtState",
     "LineSearchMethod",
     "LineState",
     "MirrorDescent",
