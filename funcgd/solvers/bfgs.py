@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from funcgd.core import tree
 from funcgd.core.coordinates import from_vector, to_vector
 from funcgd.core.types import Params
 from funcgd.core.values import value
 from funcgd.line_searches.search import LineSearch
 from funcgd.line_searches.strong_wolfe import StrongWolfe
+from funcgd.solvers.first_steps import one_or_short
 from funcgd.solvers.line_search_method import LineSearchMethod, Step
 from funcgd.solvers.pairs import has_curvature
 
@@ -76,9 +76,3 @@ class BFGS(LineSearchMethod):
     def first_step(self, memory: BFGSMemory, direction: Params, slope: jax.Array, step: Step, first: Any) -> jax.Array:
         del memory, step
         return one_or_short(direction, slope, first)
-
-
-def one_or_short(direction: Params, slope: jax.Array, first: Any) -> jax.Array:
-    """The first α of quasi-Newton methods: 1; at the beginning, where −p is the gradient g, min(1, 1/‖g‖)."""
-    length = jnp.asarray(tree.norm(direction), slope.dtype)
-    return jnp.where(first, 1 / jnp.maximum(1, length), jnp.ones_like(length))

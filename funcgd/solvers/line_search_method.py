@@ -37,7 +37,7 @@ class LineSearchMethod:
 
     A subclass is a value with a field `search` and defines how directions are chosen: `direction(memory, x, grads)`,
     which should lead downhill, and `first_step`, the α to try first; where it has a memory also `remember`, `learn` and
-    `forget`. With constraints it defines `fallback`, `longest` and `residual`, too.
+    `forget`. With constraints it defines `fallback`, `longest`, `project` and `residual`, too.
 
     Each evaluation of `fun` is one step of the loop: the state knows the line, and what was found on it decides whether
     the point becomes the next iterate. So `fun` stands at one place of the program, and members of a population wait
@@ -89,6 +89,10 @@ class LineSearchMethod:
         del x, direction
         return None
 
+    def project(self, x: Params) -> Params:
+        """The nearest feasible point: what rounding errors of a trial lead back to."""
+        return x
+
     def residual(self, x: Params, grads: Params) -> Params:
         """What is 0 at a solution."""
         del x
@@ -124,7 +128,7 @@ class LineSearchMethod:
         code = jnp.where(gave_up, jnp.int32(StopReason.NO_DECREASE), jnp.int32(0))
         residual = self.residual(x, grads)
         at_x = Evaluation(f, tree.norm(residual), aux, accepted, code, tree.max_norm(residual))
-        return along(state.base, state.step, state.direction), state, at_x
+        return self.project(along(state.base, state.step, state.direction)), state, at_x
 
     def _next_line(self, line: LineState, x: Params, grads: Params, trial: Trial, descend: Callable) -> LineState:
         real, f = line.start.value.dtype, trial.value

@@ -5,11 +5,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from funcgd.core import tree
 from funcgd.core.types import Params
 from funcgd.core.values import value
 from funcgd.line_searches.backtracking import Backtracking
 from funcgd.line_searches.search import LineSearch
+from funcgd.solvers.first_steps import same_change
 from funcgd.solvers.line_search_method import LineSearchMethod, Step
 
 
@@ -47,7 +47,4 @@ class SteepestDescent(LineSearchMethod):
 
     def first_step(self, memory: Any, direction: Params, slope: jax.Array, step: Step, first: Any) -> jax.Array:
         del memory
-        shortest = 1 / jnp.maximum(1, jnp.asarray(tree.norm(direction), slope.dtype))
-        before = step.trial.step * step.line.start.slope  # α_{k−1} φ′_{k−1}(0)
-        usable = ~first & (before < 0)
-        return jnp.where(usable, before / jnp.where(slope < 0, slope, -1), shortest)
+        return same_change(direction, slope, step, first)
