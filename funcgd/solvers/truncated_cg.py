@@ -49,8 +49,8 @@ def truncated_cg(
         max_products: at most so many products.
 
     Reference: Hestenes, Stiefel, Methods of conjugate gradients for solving linear systems, J. Res. NBS 49, 1952;
-    Steihaug, The conjugate gradient method and trust regions in large scale optimization, SIAM J. Numer. Anal. 20, 1983;
-    Nocedal, Wright, Numerical optimization, 2006, algorithms 7.1 and 7.2.
+    Steihaug, The conjugate gradient method and trust regions in large scale optimization, SIAM J. Numer. Anal. 20,
+    1983; Nocedal, Wright, Numerical optimization, 2006, algorithms 7.1 and 7.2.
     """
     g = jax.tree.map(numerics.widen, g)
     length = tree.norm(g)

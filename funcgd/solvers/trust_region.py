@@ -15,7 +15,7 @@ from funcgd.core.types import Params, Scalar
 from funcgd.core.values import value
 from funcgd.solvers.dogleg import dogleg
 from funcgd.solvers.hessian import hessian_matrix, hessian_product
-from funcgd.solvers.truncated_cg import ModelStep, along, forcing, truncated_cg
+from funcgd.solvers.truncated_cg import ModelStep, forcing, truncated_cg
 
 
 class TrustRegionState(NamedTuple):
@@ -139,7 +139,8 @@ class TrustRegion:
             length=tree.norm(model.p),
             boundary=model.boundary,
         )
-        return along(state.base, 1.0, model.p), state, Evaluation(f, norm, aux, accepted, code, tree.max_norm(grads))
+        x_next = jax.tree.map(lambda a, p: a + jnp.asarray(p, a.dtype), state.base, model.p)
+        return x_next, state, Evaluation(f, norm, aux, accepted, code, tree.max_norm(grads))
 
     def _judge(self, state: TrustRegionState, f: jax.Array, norm: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Whether the trial is accepted, whether f says nothing any more, and the next radius."""
