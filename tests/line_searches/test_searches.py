@@ -125,8 +125,8 @@ def search(on: Callable[[jax.Array], tuple], rule: fg.LineSearch, step: jax.Arra
     return Found(verdict, trials, last, start)
 
 
-@functools.partial(jax.jit, static_argnames="dtype")
-def table(rules: fg.LineSearch, dtype: str = "float64") -> Found:
+@jax.jit
+def table(rules: fg.LineSearch) -> Found:
     """A search of each row (stacked) on each row's function, from each step: (rows, steps)."""
     branches = [functools.partial(row.phi, jnp) for row in ROWS.values()]
     phi = jax.value_and_grad(lambda a, i: jax.lax.switch(i, branches, a))
@@ -135,11 +135,11 @@ def table(rules: fg.LineSearch, dtype: str = "float64") -> Found:
         return search(lambda a: phi(a, i), rule, step)
 
     over_steps = jax.vmap(one, in_axes=(None, None, 0))
-    return jax.vmap(over_steps, in_axes=(0, 0, None))(rules, jnp.arange(len(ROWS)), jnp.array(STEPS, dtype))
+    return jax.vmap(over_steps, in_axes=(0, 0, None))(rules, jnp.arange(len(ROWS)), jnp.array(STEPS))
 
 
 @functools.cache
-def found(name: str, dtype: str = "float64") -> Found:
+def found(name: str) -> Found:
     """The table of a search, whose parameters are those of the rows where it has them."""
     with float64_mode():
         rules = {
@@ -147,7 +147,7 @@ def found(name: str, dtype: str = "float64") -> Found:
             "HagerZhang": [fg.HagerZhang(row.c1, row.c2) for row in ROWS.values()],
         }.get(name, [SEARCHES[name]] * len(ROWS))
         rules = fg.stack(rules) if jax.tree.leaves(rules) else rules[0]
-        return jax.tree.map(np.asarray, table(jax.tree.map(lambda x: jnp.asarray(x, dtype), rules), dtype))
+        return jax.tree.map(np.asarray, table(rules))
 
 
 def exact(values: Callable, steps: np.ndarray) -> np.ndarray:
@@ -228,18 +228,12 @@ def test_exact_on_quadratics_with_two_trials():
         assert result.trials[i].min() == (1 if row == "quadratic, near" else 2)  # 1e-3 is the minimum itself
 
 
-def test_fixed_step_takes_what_it_gets():
-    result = found("FixedStep")
-    finite = np.isfinite(decrease(result)[0])
-    np.testing.assert_array_equal(result.verdict, np.where(finite, ACCEPT, GIVE_UP))
-    np.testing.assert_array_equal(result.at.step, np.broadcast_to(STEPS, (len(ROWS), len(STEPS))))
-    assert result.trials.max() == 1
-
-
 def test_fixed_step_in_a_method():
     def run(fun: Callable, x: float) -> Any:
         return fg.minimize(fun, x, fg.SteepestDescent(fg.FixedStep(0.5)), max_steps=4)
 
+    rule, trial = fg.FixedStep(0.5), Trial(*map(jnp.float32, (0.25, 1.0, 1.0)))
+    assert int(rule.judge(jnp.int32(0), trial, trial)[1]) == GO_ON  # for a method that does not ask for the first trial
     uphill = run(lambda x: 3 * x**2, 1.0)  # x ← x − 3x
     np.testing.assert_array_equal((uphill.params, uphill.evaluations), (16.0, 5))
     edge = run(lambda x: jnp.sqrt(x) + x, 1.0)  # 1 − ½·1.5 = 0.25, and 0.25 − ½·2 < 0
@@ -273,9 +267,9 @@ def test_strong_wolfe_never_accepts_an_increase_where_nothing_is_rounding(x64):
     def on(a: jax.Array) -> tuple:
         return jnp.where(a > 0, 1 + EPS, 1.0), 1e-13 * (a - 1)
 
-    step = jnp.array(1.0)
-    assert int(search(on, fg.StrongWolfe(), step).verdict) == ACCEPT
-    assert int(search(on, fg.StrongWolfe(rounding=0), step).verdict) == GIVE_UP
+    run = jax.jit(lambda rule: search(on, rule, jnp.array(1.0)).verdict)
+    assert int(run(fg.StrongWolfe())) == ACCEPT
+    assert int(run(fg.StrongWolfe(rounding=0))) == GIVE_UP
 
 
 @pytest.mark.parametrize("rule", [fg.StrongWolfe(max_trials=3), fg.HagerZhang(max_trials=3)])
@@ -307,16 +301,6 @@ def test_the_state_is_a_fixed_point(rule, dtype, x64):
     assert step == number
 
 
-def test_single_precision_fulfils_what_double_precision_says():
-    result = found("StrongWolfe", "float32")
-    smooth = [i for i in SMOOTH if NAMES[i] not in ("2", "3", "quadratic, above")]  # whose slopes float32 cannot tell
-    value, start, slope, first = (x[smooth] for x in decrease(result))
-    c2 = np.array([row.c2 for row in ROWS.values()])[smooth, None]
-    assert np.all(result.verdict[smooth] == ACCEPT)
-    assert np.all(value <= start * (1 + 1e-6 * np.sign(start)))
-    assert np.all(np.abs(slope) <= c2 * np.abs(first) + 1e-4)
-
-
 @functools.partial(jax.jit, static_argnames="name")
 def quartic(name: str, c: jax.Array, step: jax.Array) -> Found:
     return search(jax.value_and_grad(lambda a: jnp.polyval(c, a)), SEARCHES[name], step)
@@ -344,7 +328,7 @@ def test_wolfe_points_of_quartics(c4, c3, c2, c1, c0, logarithm):
 
 
 def test_cubics_have_their_minimum_where_the_formula_says(x64):
-    """φ = a(x − m)³ + b(x − m)², b > 0, has it at m, wherever the trials are: 0 values know it, slopes do."""
+    """φ = a(x − m)³ + b(x − m)², b > 0, has it at m, wherever the trials are: up to rounding."""
     rng = np.random.default_rng(0)
     a, b, m, x, y = rng.normal(size=(5, 50)) * 3
     b = np.abs(b) + 0.1
@@ -353,9 +337,10 @@ def test_cubics_have_their_minimum_where_the_formula_says(x64):
         d = x - m
         return Trial(*map(jnp.asarray, (x, a * d**3 + b * d**2, 3 * a * d**2 + 2 * b * d)))
 
-    np.testing.assert_allclose(cubic_minimizer(trial(x), trial(y), jnp.float64(0)), m, rtol=1e-6, atol=1e-6)
+    minimizer = jax.jit(cubic_minimizer)
+    np.testing.assert_allclose(minimizer(trial(x), trial(y), jnp.float64(0)), m, rtol=1e-6, atol=1e-6)
     line = Trial(*map(jnp.float64, (0.0, 0.0, -1.0))), Trial(*map(jnp.float64, (1.0, -1.0, -1.0)))
-    assert np.isnan(cubic_minimizer(*line, jnp.float64(0)))
+    assert np.isnan(minimizer(*line, jnp.float64(0)))
 
 
 @pytest.mark.parametrize(
@@ -370,3 +355,24 @@ def test_cubics_have_their_minimum_where_the_formula_says(x64):
 def test_parameters_are_checked(make, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         make()
+
+
+def test_quasi_newton_steps_go_on_below_the_rounding_errors_of_the_objective():
+    """Rosenbrock's valley 1000 above zero, in float32, with errors of some units in the last place.
+
+    These hide decreases where the gradient is below some √(L·1e-3), L = 1000; by slopes it becomes far smaller.
+    """
+
+    def valley(x: jax.Array) -> jax.Array:
+        f = 1000 + 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
+        return f + jax.lax.stop_gradient(3e3 * jnp.finfo(f.dtype).eps * jnp.sin(1e5 * x[0] + 3e5 * x[1]))
+
+    def run(search: fg.LineSearch) -> Any:
+        stop = fg.stop.gradient_norm(1e-3, norm="max")
+        return fg.minimize(valley, jnp.array([-1.2, 1.0]), fg.BFGS(search), max_steps=200, stop=stop)
+
+    by_slopes = run(fg.StrongWolfe())
+    assert by_slopes.reason.name == "GRADIENT_NORM"
+    assert by_slopes.evaluations <= 60
+    np.testing.assert_allclose(by_slopes.params, 1, atol=1e-3)
+    assert run(fg.StrongWolfe(rounding=0)).reason.name == "NO_DECREASE"
