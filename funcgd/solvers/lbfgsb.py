@@ -92,6 +92,10 @@ class LBFGSB(LineSearchMethod):
     def residual(self, x: Params, grads: Params) -> Params:
         return tree.sub(x, self.project(tree.sub(x, grads)))
 
+    def optimality(self, fun: Callable, x: Params, args: tuple) -> Params:
+        """What is 0 at a solution, for its derivative: x − P(x − ∇f)."""
+        return self.residual(x, jax.grad(lambda x: fun(x, args)[0])(x))
+
     def first_step(self, memory: Model, direction: Params, slope: jax.Array, step: Step, first: Any) -> jax.Array:
         del memory, step
         return one_or_short(direction, slope, first)

@@ -115,6 +115,25 @@ def test_the_cauchy_point_is_what_a_walk_along_the_projected_path_finds(x64):
     assert 30 < corners < 120  # of 150: some coordinates rest, others do not
 
 
+def test_the_derivative_of_a_solution_at_active_bounds(x64):
+    def solution(target, upper):
+        method = fg.LBFGSB(-1.0, upper)
+        return fg.minimize(
+            lambda x, t: jnp.sum((x - t) ** 2) + x[0] * x[1] / 2,
+            jnp.zeros(2),
+            method,
+            args=(target,),
+            max_steps=50,
+            stop=fg.stop.gradient_norm(1e-10),
+            differentiate="implicit",
+        ).params
+
+    # x₁ rests at its bound u; 2(x₀ − t₀) + u/2 = 0
+    by_target, by_upper = jax.jacobian(solution, argnums=(0, 1))(jnp.array([0.3, 2.0]), jnp.float64(0.5))
+    np.testing.assert_allclose(by_target, [[1, 0], [0, 0]], atol=1e-9)
+    np.testing.assert_allclose(by_upper, [-0.25, 1], atol=1e-9)
+
+
 def test_an_infeasible_start_is_projected_and_never_evaluated():
     box = fg.LBFGSB({"a": 1.0, "b": jnp.array([0.5, -jnp.inf])}, {"a": 2.0, "b": 3.0})
 
