@@ -15,6 +15,7 @@ from funcgd.solvers.mirror_descent import MirrorDescent
 from funcgd.solvers.nelder_mead import NelderMead, NelderMeadState
 from funcgd.solvers.newton import Newton
 from funcgd.solvers.newton_cg import NewtonCG
+from funcgd.solvers.nnls import nnls
 from funcgd.solvers.nonlinear_cg import NonlinearCG
 from funcgd.solvers.proximal_gradient import ProjectedGradient, ProximalGradient
 from funcgd.solvers.proximal_method import ProximalState
@@ -53,4 +54,5 @@ __all__ = [
     "Step",
     "TrustRegion",
     "TrustRegionState",
+    "nnls",
 ]
