@@ -34,9 +34,7 @@ class FISTAState(NamedTuple):
     step: jax.Array  # (), η
     t: jax.Array  # (), t_k; 1 where there is no momentum
     trials: jax.Array  # (), int32: trials of this step that were rejected
-    phase: (
-        jax.Array
-    )  # (), int32: what x is: the start, the start made feasible, y_k (AHEAD), or a trial of x_{k+1}
+    phase: jax.Array  # (), int32: what x is: the start, the start made feasible, y_k (AHEAD), or a trial of x_{k+1}
 
 
 @value
@@ -92,7 +90,9 @@ class FISTA:
         inside = jax.lax.cond(starts, lambda x: self.regularizer.prox(x, 0.0), lambda x: x, x)
         outside = starts & ~composite.same(x, inside)
         good, eta = self._judge(state, new)
-        accepted = good & ~outside & ~ahead
+        trial = state.phase == TRIAL
+        stuck = trial & (state.trials > 0) & composite.same(x, state.base.x)  # η so short that nothing moves
+        accepted = good & ~outside & ~ahead & ~stuck
         y, t, momentum = self._extrapolate(state, x)
         t = jnp.where(accepted, t, state.t)
         eta = jnp.where(momentum & accepted, jnp.minimum(eta, state.step), jnp.where(ahead, state.step, eta))
@@ -101,13 +101,17 @@ class FISTA:
         trials = jnp.where(accepted | ahead | outside, 0, state.trials + 1)
         phase = jnp.where(accepted & momentum, jnp.int32(AHEAD), jnp.int32(TRIAL))
         phase = jnp.where(outside, jnp.int32(MOVED_START), phase)
-        trial = self._move(base, eta)
-        x_next = choose(outside, inside, choose(accepted & momentum, y, trial))
+        x_next = choose(outside, inside, choose(accepted & momentum, y, self._move(base, eta)))
         norm, largest = composite.mapping_norms(x, self._move(new, eta), eta)
-        code = jnp.where(trials >= MAX_TRIALS, jnp.int32(StopReason.NO_DECREASE), jnp.int32(0))
+        code = jnp.where(stuck | (trials >= MAX_TRIALS), jnp.int32(StopReason.NO_DECREASE), jnp.int32(0))
         value = jnp.where(outside | ahead, jnp.inf, total)  # y need not be feasible
         at_x = Evaluation(value, norm, aux, accepted, code, largest)
         return x_next, FISTAState(at, base, eta, t, trials, phase), at_x
+
+    def optimality(self, fun: Callable, x: Params, args: tuple) -> Params:
+        """What is 0 at a solution, for its derivative: x − prox_h(x − ∇f)."""
+        at_x, _ = composite.evaluate(fun, x, args)
+        return tree.sub(x, self._move(at_x, jnp.ones_like(at_x.value)))
 
     def _move(self, base: Smooth, step: jax.Array) -> Params:
         return self.regularizer.prox(composite.against(base.x, base.grads, step), step)

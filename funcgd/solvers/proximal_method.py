@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from funcgd.core import tree
 from funcgd.core.method import Evaluation
 from funcgd.core.stop import StopReason
 from funcgd.core.types import Params
@@ -66,6 +67,12 @@ class ProximalMethod:
         del x, grads
         return moved, step
 
+    def optimality(self, fun: Callable, x: Params, args: tuple) -> Params:
+        """What is 0 at a solution, for its derivative."""
+        at_x, _ = composite.evaluate(fun, x, args)
+        one = jnp.ones_like(at_x.value)
+        return tree.sub(x, self.residual(x, at_x.grads, one, self.move(x, at_x.grads, one))[0])
+
     def compare(self, old: Smooth, new: Smooth) -> Comparison:
         """How f at a trial differs from its linear model."""
         return composite.compare(old, new)
@@ -92,14 +99,15 @@ class ProximalMethod:
         inside = jax.lax.cond(starts, self.feasible, lambda x: x, x)
         outside = starts & ~composite.same(x, inside)
         accepted, eta = self._judge(state, new, total)
-        accepted &= ~outside
+        stuck = (state.trials > 0) & composite.same(x, state.base.x)  # η so short that nothing moves
+        accepted &= ~outside & ~stuck
+        trials = jnp.where(accepted | outside, 0, state.trials + 1)
         base = choose(accepted, new, state.base)
         recent = jnp.where(accepted, jnp.roll(state.recent, 1).at[0].set(total), state.recent)
-        trials = jnp.where(accepted | outside, 0, state.trials + 1)
         phase = jnp.where(outside, jnp.int32(MOVED_START), jnp.int32(TRIAL))
         moved = self.move(base.x, base.grads, eta)
         norm, largest = composite.mapping_norms(x, *self.residual(x, new.grads, eta, moved))
-        code = jnp.where(trials >= self.max_trials, jnp.int32(StopReason.NO_DECREASE), jnp.int32(0))
+        code = jnp.where(stuck | (trials >= self.max_trials), jnp.int32(StopReason.NO_DECREASE), jnp.int32(0))
         at_x = Evaluation(jnp.where(outside, jnp.inf, total), norm, aux, accepted, code, largest)
         return choose(outside, inside, moved), ProximalState(base, eta, recent, trials, phase), at_x
 

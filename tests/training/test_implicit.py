@@ -191,23 +191,41 @@ def test_active_bounds(x64, n):
     np.testing.assert_allclose(ours[1], weights @ by_low, rtol=1e-7)
 
 
-def test_lasso(x64):
+@pytest.mark.parametrize("method", [lambda s: fg.ProximalGradient(fg.L1Norm(s)), lambda s: fg.FISTA(fg.L1Norm(s))])
+def test_lasso(x64, method):
     """On the support G w = m − λ sign(w), off it w = 0; so dw/dλ = −G⁻¹ sign(w) there and 0 elsewhere."""
 
-    def smooth(w):
-        return ridge(w, 0.0) / 2
+    def run(strength):
+        found = solve(lambda w: ridge(w, 0.0) / 2, jnp.zeros(4), method=method(strength))
+        return found.params, found.value
 
-    def params(strength):
-        shrink = lambda x, rate: jnp.sign(x) * jnp.maximum(jnp.abs(x) - rate * strength, 0)  # noqa: E731
-        return solve(smooth, jnp.zeros(4), method=Proximal(shrink, 0.3)).params
-
-    at = np.abs(MOMENT).max() / 2
-    w, slope = jax.jit(lambda s: (params(s), jax.jacrev(params)(s)))(at)
+    (w, _), (slope, by_value) = jax.jit(lambda s: (run(s), jax.jacrev(run)(s)))(np.abs(MOMENT).max() / 2)
     on = np.abs(w) > 0
     assert 0 < on.sum() < 4
     expected = np.zeros(4)
     expected[on] = -np.linalg.solve(GRAM[np.ix_(on, on)], np.sign(w[on]))
-    np.testing.assert_allclose(slope, expected, atol=1e-9)
+    np.testing.assert_allclose(slope, expected, atol=1e-8)
+    np.testing.assert_allclose(by_value, np.abs(w).sum(), rtol=1e-8)  # the envelope theorem
+
+
+def test_projections_and_lbfgsb(x64):
+    """The nearest point of the simplex, and of a box, to c."""
+    c = jnp.array([0.9, 0.4, -0.5])
+
+    def on_simplex(c):
+        method = fg.ProjectedGradient(fg.projection_simplex)
+        return solve(lambda x, c: jnp.sum((x - c) ** 2) / 2, jnp.zeros(3), c, method=method).params
+
+    def in_box(c, low):
+        h = jnp.array([[2.0, 1, 0], [1, 3, 1], [0, 1, 2]])
+        method = fg.LBFGSB(low, jnp.inf)
+        return solve(lambda x, c: x @ h @ x / 2 - c @ x, jnp.ones(3), c, method=method).params
+
+    slopes, box = jax.jit(lambda c: (jax.jacrev(on_simplex)(c), jax.jacrev(in_box, (0, 1))(c, 0.0)))(c)
+    np.testing.assert_allclose(slopes, [[0.5, -0.5, 0], [-0.5, 0.5, 0], [0, 0, 0]], atol=1e-9)
+    # x = (c₁/2, 0, 0): the slope of the second is c₁/2 − c₂ > 0, that of the third −c₃ > 0.
+    np.testing.assert_allclose(box[0], [[0.5, 0, 0], [0, 0, 0], [0, 0, 0]], atol=1e-9)
+    np.testing.assert_allclose(box[1], [-0.5, 1, 1], atol=1e-9)
 
 
 def test_singular_systems_and_runs_that_have_not_converged(x64):
