@@ -32,6 +32,7 @@ class StopReason(enum.IntEnum):
     INTERRUPTED = 9
     UNBOUNDED = 10
     NO_DECREASE = 11
+    NOT_QUADRATIC = 12
 
     def __str__(self) -> str:
         return self.name
@@ -62,6 +63,10 @@ _ADVICE = {
         "No point along the search direction was lower. Often this is convergence to the precision of the dtype: look "
         "at the gradient, enable 64-bit types, or ask for less. Else the gradient may not be that of the function "
         "(fg.check_gradient), or the function is not smooth."
+    ),
+    StopReason.NOT_QUADRATIC: (
+        "The method is exact for quadratic objectives (least squares), and this one is none. Take fg.ProximalGradient "
+        "or fg.FISTA."
     ),
     StopReason.NON_FINITE: (
         "The value became NaN or infinite; the last good parameters are returned. Lower the learning rate, clip the "

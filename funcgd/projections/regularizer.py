@@ -11,7 +11,19 @@ from funcgd.core import numerics
 from funcgd.core.fields import describe, field, is_number
 from funcgd.core.types import Params
 from funcgd.core.values import value
-from funcgd.projections.wide import is_concrete
+from funcgd.projections.balls import projection_l2_ball, projection_l2_sphere, projection_linf_ball
+from funcgd.projections.boxes import projection_box
+from funcgd.projections.simplex import projection_l1_ball, projection_l1_sphere, projection_simplex
+from funcgd.projections.wide import is_concrete, radius
+
+SCALED = (
+    projection_l1_ball,
+    projection_l1_sphere,
+    projection_l2_ball,
+    projection_l2_sphere,
+    projection_linf_ball,
+    projection_simplex,
+)
 
 
 class Regularizer:
@@ -58,6 +70,28 @@ def as_parameters(owner: str, name: str, x: Any) -> Any:
     return x
 
 
+def check_parameters(owner: str, projection: Callable, parameters: tuple) -> None:
+    """Bounds of a box must not be crossed, and radii not be negative, where they are known: in loops nobody can look.
+
+    Raises:
+        ValueError: naming `owner`.
+    """
+    if not is_concrete(parameters):
+        return
+    if projection is projection_box and len(parameters) == 2:
+        lower, upper = parameters
+        if is_number(upper):
+            upper = jax.tree.map(lambda _: upper, lower)
+        elif is_number(lower):
+            lower = jax.tree.map(lambda _: lower, upper)
+        if jax.tree.structure(lower) == jax.tree.structure(upper):
+            for low, high in zip(jax.tree.leaves(lower), jax.tree.leaves(upper), strict=True):
+                if not np.all(np.asarray(low) <= np.asarray(high)):
+                    raise ValueError(f"{owner}: `lower` must be at most `upper`, got {describe(parameters)}.")
+    elif projection in SCALED and len(parameters) == 1:
+        radius(owner, "parameters[0]", parameters[0])
+
+
 def as_projection(owner: str, name: str, x: Any) -> Any:
     """`x` as a function."""
     if not callable(x):
@@ -84,6 +118,9 @@ class Indicator(Regularizer):
 
     projection: Callable = field("plain", as_projection)
     parameters: tuple = field("plain", as_parameters, default=())
+
+    def __post_init__(self) -> None:
+        check_parameters(type(self).__name__, self.projection, self.parameters)
 
     def value(self, x: Params) -> jax.Array:
         return jnp.zeros((), numerics.wide_dtype(*(jnp.result_type(leaf) for leaf in jax.tree.leaves(x))))

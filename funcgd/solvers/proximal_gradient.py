@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from funcgd.core.fields import as_count, describe, field, number, static
 from funcgd.core.types import Params, Scalar
 from funcgd.core.values import value
-from funcgd.projections.regularizer import Indicator, Regularizer, as_parameters, as_projection
+from funcgd.projections.regularizer import Indicator, Regularizer, as_parameters, as_projection, check_parameters
 from funcgd.solvers import composite
 from funcgd.solvers.composite import Comparison, Smooth
 from funcgd.solvers.proximal_method import ProximalMethod, ProximalState
@@ -129,6 +129,9 @@ class ProjectedGradient(ProximalStep):
     parameters: tuple = field("plain", as_parameters, default=())
     step_size: Scalar | None = number("(0, inf)", default=None, schedule=False)
     memory: int = static(default=10, convert=as_count)
+
+    def __post_init__(self) -> None:
+        check_parameters(type(self).__name__, self.projection, self.parameters)
 
     @property
     def h(self) -> Regularizer:  # pyright: ignore[reportIncompatibleVariableOverride]
