@@ -5,12 +5,13 @@ import hypergradients
 import imports
 import jax
 import optax
+import solvers
 import sweep
 import training
 import updates
 
 if __name__ == "__main__":
     print(f"jax {jax.__version__}, optax {optax.__version__}, {jax.devices()[0].device_kind}")
-    for module in (imports, updates, training, engine, sweep, hypergradients):
+    for module in (imports, updates, training, engine, sweep, hypergradients, solvers):
         print(f"\n{'=' * 100}\n{module.__doc__}")
         module.main()

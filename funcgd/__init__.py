@@ -1,13 +1,30 @@
 """funcgd: gradient descent as values and pure functions, in JAX. `import funcgd as fg`."""
 
-from funcgd import calculus, core, data, losses, models, optimizers, problems, schedules, training, transforms
+from funcgd import (
+    calculus,
+    core,
+    data,
+    line_searches,
+    losses,
+    models,
+    optimizers,
+    problems,
+    projections,
+    schedules,
+    solvers,
+    training,
+    transforms,
+)
 from funcgd.calculus import *
 from funcgd.core import *
 from funcgd.data import *
+from funcgd.line_searches import *
 from funcgd.losses import *
 from funcgd.models import *
 from funcgd.optimizers import *
+from funcgd.projections import *
 from funcgd.schedules import *
+from funcgd.solvers import *
 from funcgd.training import *
 from funcgd.training import stopping as stop
 from funcgd.transforms import *

@@ -5,7 +5,9 @@ from funcgd.core.apply_updates import apply_updates
 from funcgd.core.chain import Chain, chain, named_chain
 from funcgd.core.fields import number, static, vector
 from funcgd.core.hyperparameters import hyperparameters
+from funcgd.core.least_squares import least_squares
 from funcgd.core.lift import lift
+from funcgd.core.method import Evaluation
 from funcgd.core.schedule import resolve
 from funcgd.core.stack import as_arrays, grid, stack, unstack
 from funcgd.core.stop import Progress, Result, StopReason, StopRule
@@ -26,6 +28,7 @@ __all__ = [
     "Chain",
     "Composed",
     "EmptyState",
+    "Evaluation",
     "GradientTransformation",
     "OptState",
     "Params",
@@ -45,6 +48,7 @@ __all__ = [
     "grid",
     "hyperparameters",
     "identity",
+    "least_squares",
     "lift",
     "named_chain",
     "number",

@@ -30,6 +30,9 @@ class StopReason(enum.IntEnum):
     PATIENCE = 7
     WALL_TIME = 8
     INTERRUPTED = 9
+    UNBOUNDED = 10
+    NO_DECREASE = 11
+    NOT_QUADRATIC = 12
 
     def __str__(self) -> str:
         return self.name
@@ -55,6 +58,16 @@ _ADVICE = {
     StopReason.PATIENCE: "No improvement for as long as the patience allows; `best` has the parameters before that.",
     StopReason.WALL_TIME: "Out of time. Go on from `state`, or allow more seconds.",
     StopReason.INTERRUPTED: "Stopped by a signal (Ctrl-C or SIGTERM) after finishing a chunk. Go on from `state`.",
+    StopReason.UNBOUNDED: "The objective falls without end: add a penalty or bounds, or look for a sign that is wrong.",
+    StopReason.NO_DECREASE: (
+        "No point along the search direction was lower. Often this is convergence to the precision of the dtype: look "
+        "at the gradient, enable 64-bit types, or ask for less. Else the gradient may not be that of the function "
+        "(fg.check_gradient), or the function is not smooth."
+    ),
+    StopReason.NOT_QUADRATIC: (
+        "The method is exact for quadratic objectives (least squares), and this one is none. Take fg.ProximalGradient "
+        "or fg.FISTA."
+    ),
     StopReason.NON_FINITE: (
         "The value became NaN or infinite; the last good parameters are returned. Lower the learning rate, clip the "
         "gradient (fg.clip_by_global_norm), or look for a logarithm, root or division at zero in the loss, or a label "
@@ -82,6 +95,7 @@ class Result(NamedTuple):
     state: Any  # what continues the run: the optimizer's state (minimize) or the TrainState (fit)
     history: Any  # arrays along the run, by name; None if not recorded
     aux: Any  # what the objective returned beside its value, at `params` (minimize); the model state of `best` (fit)
+    evaluations: Any = None  # (), int32: how often minimize has evaluated the objective
 
     def __repr__(self) -> str:
         arrays = [x for x in jax.tree.leaves(self.params) if hasattr(x, "shape")]
@@ -105,6 +119,7 @@ class Progress(NamedTuple):
     step_norm: Any = None  # (), ‖x_k − x_{k−1}‖₂; ∞ before the first update
     metrics: Any = None  # what else is known, scalars by name
     seconds: Any = None  # (), time since the call
+    gradient_max: Any = None  # (), ‖g‖∞
 
 
 class StopRule:

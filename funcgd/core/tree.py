@@ -21,9 +21,11 @@ __all__ = [
     "full_like",
     "get",
     "get_all_with_path",
+    "max_norm",
     "mul",
     "norm",
     "ones_like",
+    "real_vdot",
     "scale",
     "size",
     "sub",
@@ -105,6 +107,16 @@ def vdot(x: Any, y: Any) -> jax.Array:
     return jax.tree.reduce(lambda a, b: a + b, terms, jnp.zeros((), dtype))
 
 
+def real_vdot(x: Any, y: Any) -> jax.Array:
+    """The real part of `vdot`: for complex numbers the inner product of the plane, which slopes are made of.
+
+    >>> from funcgd import tree
+    >>> float(tree.real_vdot({"a": 1.0 + 1.0j}, {"a": 1.0 - 1.0j}))
+    0.0
+    """
+    return jnp.real(vdot(x, y))
+
+
 def sum(x: Any) -> jax.Array:
     """The sum of all entries, in at least float32.
 
@@ -128,6 +140,20 @@ def norm(x: Any) -> jax.Array:
     """
     factor, r = numerics.split_norm([jnp.asarray(leaf) for leaf in jax.tree.leaves(x)])
     return factor * r
+
+
+def max_norm(x: Any) -> jax.Array:
+    """The largest absolute value of all entries: real, at least float32. NaN if there is one; 0 for an empty tree.
+
+    >>> import jax.numpy as jnp
+    >>> from funcgd import tree
+    >>> float(tree.max_norm({"a": jnp.array([1.0, -3.0]), "b": 2.0}))
+    3.0
+    """
+    leaves = [jnp.abs(numerics.widen(jnp.asarray(leaf))) for leaf in jax.tree.leaves(x) if jnp.size(leaf)]
+    dtype = numerics.wide_dtype(*(leaf.dtype for leaf in leaves))
+    largest = [jnp.asarray(jnp.max(leaf), dtype) for leaf in leaves]
+    return jnp.max(jnp.stack(largest)) if largest else jnp.zeros((), dtype)
 
 
 def zeros_like(x: Any, dtype: Any = None) -> Any:

@@ -2,11 +2,16 @@
 
 from funcgd.problems.classics import beale, himmelblau, rastrigin, rosenbrock
 from funcgd.problems.data import breast_cancer, digits, split
+from funcgd.problems.least_squares import LeastSquaresProblem
+from funcgd.problems.more_garbow_hillstrom import more_garbow_hillstrom
+from funcgd.problems.nist import Regression, nist, nist_names
 from funcgd.problems.problem import Problem
 from funcgd.problems.quadratics import booth, elliptic_bowl, matyas, quadratic
 
 __all__ = [
+    "LeastSquaresProblem",
     "Problem",
+    "Regression",
     "beale",
     "booth",
     "breast_cancer",
@@ -14,6 +19,9 @@ __all__ = [
     "elliptic_bowl",
     "himmelblau",
     "matyas",
+    "more_garbow_hillstrom",
+    "nist",
+    "nist_names",
     "quadratic",
     "rastrigin",
     "rosenbrock",

@@ -17,7 +17,7 @@ class Problem:
         name: how to call it in a table or a picture.
         fun: the function, from an array of shape (n,) to a scalar, in the dtype of its argument.
         x0: the start, shape (n,), float64 and read-only.
-        minimizers: all global minimisers, shape (k, n), float64 and read-only; one row each.
+        minimizers: all global minimisers, shape (k, n), float64 and read-only; one row each. None if none is known.
         minimum: the value of `fun` there.
         source: where the function is published.
         smoothness: L, a Lipschitz constant of the gradient on the whole space; None if there is none.
@@ -47,8 +47,9 @@ class Problem:
 
     def __post_init__(self) -> None:
         for name, dimensions in (("x0", 1), ("minimizers", 2)):
-            x = np.array(getattr(self, name), np.float64)
-            if x.ndim != dimensions or not x.size:
+            x = getattr(self, name)
+            x = np.empty((0, self.dimension)) if x is None and name == "minimizers" else np.array(x, np.float64)
+            if x.ndim != dimensions or not x.shape[-1]:
                 raise ValueError(f"Problem: `{name}` must have {dimensions} dimension(s), got shape {x.shape}.")
             x.flags.writeable = False
             object.__setattr__(self, name, x)
@@ -66,7 +67,13 @@ class Problem:
 
     @property
     def minimizer(self) -> np.ndarray:
-        """The first of the minimisers, shape (n,)."""
+        """The first of the minimisers, shape (n,).
+
+        Raises:
+            ValueError: if none is known.
+        """
+        if not len(self.minimizers):
+            raise ValueError(f"Problem: `minimizers` of {self.name} are not known.")
         return self.minimizers[0]
 
     @property

@@ -7,7 +7,7 @@ from funcgd.training.evaluate import evaluate
 from funcgd.training.fit import fit
 from funcgd.training.frozen import freeze, unfreeze
 from funcgd.training.history import History
-from funcgd.training.method import Evaluation, FirstOrder
+from funcgd.training.method import FirstOrder
 from funcgd.training.minimize import minimize
 from funcgd.training.mixed_precision import LossScaleState, mixed_precision
 from funcgd.training.objective import Aux
@@ -29,7 +29,6 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "ChunkReport",
-    "Evaluation",
     "FirstOrder",
     "History",
     "JSONLinesWriter",

@@ -202,6 +202,8 @@ def _check(
     check_key("fit", key)
     if stop is not None and not isinstance(stop, StopRule):
         raise TypeError(f"fit: `stop` must be a stopping rule such as fg.stop.patience(5), got {stop!r}.")
+    if stop is not None and "gradient_max" in stop.needs:
+        raise ValueError("fit: `stop` needs the maximum norm of the gradient, which only fg.minimize computes.")
     if epochs is None and stop is None:
         raise ValueError("fit: `epochs` is None, so `stop` must say when to end, such as fg.stop.max_steps(1000).")
     if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1):

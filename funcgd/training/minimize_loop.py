@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,11 +11,12 @@ import jax.numpy as jnp
 
 from funcgd.core import tree
 from funcgd.core.fields import is_traced
+from funcgd.core.least_squares import Residual, half_square, least_squares
+from funcgd.core.method import Evaluation
 from funcgd.core.stop import Progress, Result, StopReason
 from funcgd.core.types import Params
 from funcgd.core.values import release
 from funcgd.training import objective, partition
-from funcgd.training.method import Evaluation
 
 CHUNK_SECONDS = 0.05  # chunks grow to last about this long: the clock is read often, and reading it costs nothing
 
@@ -32,36 +34,51 @@ class Task:
     max_steps: Any  # (), int32
     has_aux: bool = dataclasses.field(metadata={"static": True})
 
+    @jax.jit  # so that all who ask for its values, shapes and derivatives share one trace
     def f(self, x: Params, args: tuple) -> tuple[Any, Any]:
         """(value, aux) at what varies in x."""
+        if isinstance(self.fun, least_squares):
+            r, aux = self.residuals(x, args)
+            return half_square(r), aux
         out = release(self.fun)(partition.unpack(partition.merge(x, self.carried)), *args)
         f_x, aux = out if self.has_aux else (out, None)
         objective.check_scalar("minimize", "`fun`", f_x)
         return f_x, aux
 
+    @jax.jit
+    def residuals(self, x: Params, args: tuple) -> tuple[jax.Array, Any]:
+        """(the residuals as a vector, aux), where `fun` is a `least_squares`."""
+        return self.fun.vector(partition.unpack(partition.merge(x, self.carried)), *args)
+
+    @property
+    def function(self) -> Callable:
+        """What the method gets as `fun`."""
+        return Residual(self.f, self.residuals) if isinstance(self.fun, least_squares) else self.f
+
     def init(self, x: Params) -> Any:
         """The state of the method before its first step."""
-        return self.method.init(self.f, x, self.args)
+        return self.method.init(self.function, x, self.args)
 
     @jax.jit  # so that all programs, and the question for the shapes of its results, share one trace of `fun`
     def step(self, x: Params, method_state: Any) -> tuple[Params, Any, Evaluation]:
         """A step of the method."""
-        return self.method.step(self.f, x, method_state, self.args)
+        return self.method.step(self.function, x, method_state, self.args)
 
 
 class LoopState(NamedTuple):
     """Where the loop stands."""
 
     k: jax.Array  # (), int32: finished updates
-    x: Params  # x_k
-    good: Params  # the last point whose value was finite
+    x: Params  # x_k, or a trial on the way there
+    good: Params  # the last iterate whose value was finite
+    reached: jax.Array  # (), bool: whether x was one, when it was evaluated
+    calls: jax.Array  # (), int32: evaluations
     method_state: Any
     rule_state: Any
     best: Params
     best_value: jax.Array
-    step_norm: jax.Array  # ‖x_k − x_{k−1}‖
     code: jax.Array  # (), int32: why the loop ended; 0 while it runs
-    evaluation: Evaluation  # at the point visited last
+    aux: Any  # what `fun` returned beside its value, at `good`
     history: dict[str, Any] | None
 
 
@@ -109,13 +126,14 @@ def _start(task: Task, x0: Params, recorded: int | None) -> LoopState:
         k=jnp.int32(0),
         x=x0,
         good=x0,
+        reached=jnp.bool_(False),
+        calls=jnp.int32(0),
         method_state=method_state,
         rule_state=() if task.stop is None else task.stop.init(),
         best=x0,
         best_value=jnp.array(jnp.inf, shapes.value.dtype),
-        step_norm=jnp.full_like(tree.norm(x0), jnp.inf),
         code=jnp.int32(0),
-        evaluation=jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes),
+        aux=jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes.aux),
         history=None if recorded is None else jax.tree.map(room, record),
     )
 
@@ -131,44 +149,53 @@ def _advance(task: Task, start: LoopState, steps: Any = None, seconds: Any = Non
 
 
 def _iterate(task: Task, state: LoopState, seconds: Any) -> LoopState:
-    """Evaluate at x_k, test the rules there, and go to x_{k+1} if none of them ends the loop."""
+    """Evaluate at x, test the rules if it is an iterate, and go on if none of them ends the loop."""
     x_next, method_state, at_x = task.step(state.x, state.method_state)
-    progress = Progress(state.k, at_x.value, at_x.gradient_norm, state.step_norm, seconds=seconds)
+    finite, accepted = jnp.isfinite(at_x.value), jnp.asarray(at_x.accepted)
+    step_norm = tree.norm(tree.sub(state.x, state.good))
+    step_norm = jnp.where(state.k > 0, step_norm, jnp.full_like(step_norm, jnp.inf))
+    progress = Progress(
+        state.k, at_x.value, at_x.gradient_norm, step_norm, seconds=seconds, gradient_max=at_x.gradient_max
+    )
     code, rule_state = (jnp.int32(0), ()) if task.stop is None else task.stop.test(progress, state.rule_state)
     code = jnp.where((code == 0) & (state.k >= task.max_steps), jnp.int32(StopReason.MAX_STEPS), code)
-    finite = jnp.isfinite(at_x.value)
-    code = jnp.where(finite, code, jnp.int32(StopReason.NON_FINITE))
-    go_on, better = code == 0, finite & (at_x.value < state.best_value)
+    failure = jnp.where(at_x.value == -jnp.inf, jnp.int32(StopReason.UNBOUNDED), jnp.int32(StopReason.NON_FINITE))
+    code = jnp.where(accepted, jnp.where(finite, code, failure), 0)
+    code = jnp.where(code == 0, jnp.asarray(at_x.code, jnp.int32), code)
+    go_on, reached, better = code == 0, accepted & finite, finite & (at_x.value < state.best_value)
     history = state.history
     if history is not None:
         now = {"params": state.x, "value": at_x.value, "gradient_norm": at_x.gradient_norm}
-        history = jax.tree.map(lambda rows, row: rows.at[state.k].set(row), history, now)
+        history = jax.tree.map(
+            lambda rows, row: rows.at[state.k].set(jnp.where(accepted, row, rows[state.k])), history, now
+        )
     return LoopState(
-        k=jnp.where(go_on, state.k + 1, state.k),
+        k=jnp.where(go_on & accepted, state.k + 1, state.k),
         x=where(go_on, x_next, state.x),
-        good=where(finite, state.x, state.good),
+        good=where(reached, state.x, state.good),
+        reached=reached,
+        calls=state.calls + 1,
         method_state=where(go_on, method_state, state.method_state),
-        rule_state=rule_state,
+        rule_state=where(accepted, rule_state, state.rule_state),
         best=where(better, state.x, state.best),
         best_value=jnp.where(better, at_x.value, state.best_value),
-        step_norm=tree.norm(tree.sub(x_next, state.x)),
         code=code,
-        evaluation=at_x,
+        aux=where(reached, at_x.aux, state.aux),
         history=history,
     )
 
 
 def _finish(end: LoopState) -> Result:
-    failed = (end.code == StopReason.NON_FINITE) & (end.k > 0)
     return Result(
-        params=where(failed, end.good, end.x),
+        params=end.good,
         best=end.best,
         value=end.best_value,
         reason=end.code,
-        steps=jnp.where(failed, end.k - 1, end.k),
+        steps=jnp.where(end.reached | (end.k == 0), end.k, end.k - 1),
         state=end.method_state,
         history=end.history,
-        aux=end.evaluation.aux,
+        aux=end.aux,
+        evaluations=end.calls,
     )
 
 

@@ -49,10 +49,11 @@ class max_steps(StopRule):
 
 @value
 class gradient_norm(StopRule):
-    """Stop where ‖∇f‖₂ ≤ tolerance.
+    """Stop where ‖∇f‖ ≤ tolerance.
 
     Args:
         tolerance: in [0, ∞), unit of the gradient.
+        norm: "l2", or "max" for the largest entry, which only `fg.minimize` computes.
 
     >>> import funcgd as fg
     >>> run = fg.minimize(lambda x: x**2, 2.0, fg.sgd(0.5), max_steps=9, stop=fg.stop.gradient_norm(1e-6))
@@ -61,10 +62,15 @@ class gradient_norm(StopRule):
     """
 
     tolerance: Scalar = number("[0, inf)", schedule=False)
-    needs = frozenset({"gradient_norm"})
+    norm: str = static(default="l2", one_of=("l2", "max"))
+
+    @property
+    def needs(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return frozenset({"gradient_norm" if self.norm == "l2" else "gradient_max"})
 
     def test(self, progress: Progress, state: Any) -> tuple[jax.Array, Any]:
-        return code_when(progress.gradient_norm <= self.tolerance, StopReason.GRADIENT_NORM), state
+        found = progress.gradient_norm if self.norm == "l2" else progress.gradient_max
+        return code_when(found <= self.tolerance, StopReason.GRADIENT_NORM), state
 
 
 @value

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from funcgd.core.method import Evaluation
 from funcgd.core.stop import Result
 from funcgd.core.types import Params
-from funcgd.training.method import Evaluation
 from funcgd.training.minimize_loop import Task, run, where
 from funcgd.training.segments import scan_in_segments
 
