@@ -321,7 +321,8 @@ def test_wolfe_points_of_quartics(c4, c3, c2, c1, c0, logarithm):
             size = np.polyval(np.abs(c), a) * 20 * EPS  # rounding errors of the polynomial
             assert int(result.verdict) == ACCEPT
             assert value <= c0 + size + (1e-6 * abs(c0) if name == "HagerZhang" else 0)
-            assert slope >= 0.9 * c1 - np.polyval(np.polyder(np.abs(c)), a) * 20 * EPS
+            if int(result.trials) < SEARCHES[name].max_trials:  # else the lowest of them is taken, whatever its slope
+                assert slope >= 0.9 * c1 - np.polyval(np.polyder(np.abs(c)), a) * 20 * EPS
             if name == "StrongWolfe":
                 assert value <= c0 + 1e-4 * a * c1 + size + 10 * EPS * abs(c0)
                 assert slope <= -0.9 * c1 + np.polyval(np.polyder(np.abs(c)), a) * 20 * EPS

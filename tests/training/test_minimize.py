@@ -260,7 +260,8 @@ class noisy(fg.Transform):
         (lambda: fg.minimize(bowl, 1.0, fg.sgd(0.1), max_steps=1, stop=1e-3), TypeError, ("stop", "0.001")),
         (lambda: refused(noisy()), ValueError, ("method", "keys", "noisy()")),
         (lambda: refused(fg.chain(noisy(), fg.sgd(0.1))), ValueError, ("method", "keys", "noisy()")),
-        (lambda: refused(differentiate="implicit"), ValueError, ("differentiate", "'unroll'", "'implicit'")),
+        (lambda: refused(differentiate="adjoint"), ValueError, ("differentiate", "'unroll'", "'implicit'")),
+        (lambda: refused(fg.SteepestDescent(), differentiate="unroll"), ValueError, ("differentiate", "Steepest")),
         (
             lambda: refused(differentiate="unroll", stop=fg.stop.wall_time(1.0)),
             ValueError,
