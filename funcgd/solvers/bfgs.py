@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from funcgd.core.coordinates import from_vector, to_vector
+from funcgd.core.pairs import has_curvature
 from funcgd.core.types import Params
 from funcgd.core.values import value
 from funcgd.line_searches.search import LineSearch
 from funcgd.line_searches.strong_wolfe import StrongWolfe
 from funcgd.solvers.first_steps import one_or_short
 from funcgd.solvers.line_search_method import LineSearchMethod, Step
-from funcgd.solvers.pairs import has_curvature
 
 
 class BFGSMemory(NamedTuple):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from funcgd.solvers.pairs import has_curvature
+from funcgd.core.pairs import has_curvature
 
 
 class Model(NamedTuple):

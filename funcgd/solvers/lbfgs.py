@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from funcgd.core.fields import as_count, static
+from funcgd.core.pairs import Pairs, add_pair, no_curvature, no_pairs, times_inverse_hessian
 from funcgd.core.types import Params
 from funcgd.core.values import value
 from funcgd.line_searches.search import LineSearch
 from funcgd.line_searches.strong_wolfe import StrongWolfe
 from funcgd.solvers.first_steps import one_or_short
 from funcgd.solvers.line_search_method import LineSearchMethod, Step
-from funcgd.solvers.pairs import Pairs, add_pair, no_curvature, no_pairs, times_inverse_hessian
 
 
 @value

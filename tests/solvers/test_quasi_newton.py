@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import funcgd as fg
-from funcgd.solvers.pairs import add_pair, no_curvature, no_pairs, times_inverse_hessian
+from funcgd.core.pairs import add_pair, no_curvature, no_pairs, times_inverse_hessian
 
 TIGHT = fg.stop.gradient_norm(1e-6, norm="max")
 

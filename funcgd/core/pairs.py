@@ -15,7 +15,7 @@ class Pairs(NamedTuple):
     R is the triangle of the products sᵢᵀyⱼ where pair i is not younger than pair j. Its inverse gains a column with
     each pair and loses, with the oldest, its first row and column; so nothing is ever solved.
 
-    >>> from funcgd.solvers.pairs import Pairs
+    >>> from funcgd.core.pairs import Pairs
     >>> Pairs._fields
     ('s', 'y', 'inverse', 'yy', 'sy', 'scale', 'slot')
     """
