@@ -75,7 +75,3 @@ class NewtonCG(LineSearchMethod):
         p = truncated_cg(hessian_product(fun, x, args), grads, tolerance, None, limit).p
         usable = jnp.isfinite(tree.norm(p))
         return jax.tree.map(lambda a, g: jnp.where(usable, jnp.asarray(a, g.dtype), -g), p, grads)
-
-    def first_step(self, memory: Any, direction: Params, slope: jax.Array, step: Step, first: Any) -> jax.Array:
-        del memory, direction, step, first
-        return jnp.ones_like(slope)
