@@ -53,22 +53,27 @@ def test_steps_stay_in_the_ball_and_decrease_enough(x64):
                 np.testing.assert_allclose(p[inside], np.linalg.solve(h, -g[..., None])[inside, :, 0], rtol=1e-8)
 
 
+@jax.jit
+def conjugate_gradients(h, g, most):
+    """Without a ball, and exactly."""
+    return jax.vmap(lambda h, g: truncated_cg(lambda v: h @ v, g, jnp.float64(0.0), None, most).p)(h, g)
+
+
 def test_conjugate_gradients_need_no_more_products_than_dimensions(x64):
     h, g, _ = models(0.5)
-    solve = jax.jit(jax.vmap(lambda h, g: truncated_cg(lambda v: h @ v, g, jnp.float64(0.0), None, N)))
-    np.testing.assert_allclose(solve(h, g).p, np.linalg.solve(h, -g[..., None])[..., 0], rtol=1e-6)
-    tiny, huge = solve(h, 1e-200 * g), solve(h, 1e200 * g)  # whose squares leave the range
-    np.testing.assert_allclose(1e200 * tiny.p, 1e-200 * huge.p, rtol=1e-9)
+    np.testing.assert_allclose(conjugate_gradients(h, g, N), np.linalg.solve(h, -g[..., None])[..., 0], rtol=1e-6)
+    tiny, huge = (np.asarray(conjugate_gradients(h, size * g, N)) for size in (1e-200, 1e200))  # beyond squares
+    np.testing.assert_allclose(1e200 * tiny, 1e-200 * huge, rtol=1e-9)
 
 
 def test_negative_curvature_without_a_ball(x64):
     h, g, _ = models(-2.0)
-    solve = jax.jit(jax.vmap(lambda h, g: truncated_cg(lambda v: h @ v, g, jnp.float64(0.0), None, 3 * N)))
-    p = np.asarray(solve(h, g).p)
+    p = np.asarray(conjugate_gradients(h, g, 3 * N))
     assert np.all(np.einsum("mi,mi->m", p, g) < 0)
-    p = np.asarray(solve(-np.abs(np.einsum("mij,mjk->mik", h, h)), g).p)  # the first direction is curved the wrong way
+    wrong = -np.abs(np.einsum("mij,mjk->mik", h, h))  # the first direction is curved the wrong way
+    p = np.asarray(conjugate_gradients(wrong, g, 3 * N))
     assert np.all(np.einsum("mi,mi->m", p, g) < 0)
-    np.testing.assert_allclose(solve(np.zeros_like(h), g).p, -g, rtol=1e-14)
+    np.testing.assert_allclose(conjugate_gradients(np.zeros_like(h), g, 3 * N), -g, rtol=1e-14)
 
 
 def test_the_way_to_the_boundary(x64):
