@@ -4,6 +4,7 @@ import engine
 import hypergradients
 import imports
 import jax
+import least_squares
 import optax
 import solvers
 import sweep
@@ -12,6 +13,6 @@ import updates
 
 if __name__ == "__main__":
     print(f"jax {jax.__version__}, optax {optax.__version__}, {jax.devices()[0].device_kind}")
-    for module in (imports, updates, training, engine, sweep, hypergradients, solvers):
+    for module in (imports, updates, training, engine, sweep, hypergradients, solvers, least_squares):
         print(f"\n{'=' * 100}\n{module.__doc__}")
         module.main()
