@@ -1,7 +1,9 @@
 """Calculus: slopes, derivatives of first and second order, gradient flow, and gradients checked."""
 
+from funcgd.calculus.backpropagation import Backward, backpropagate
 from funcgd.calculus.check_gradient import GradientCheck, check_gradient
 from funcgd.calculus.curvature import fisher_vector_product, gauss_newton_vector_product
+from funcgd.calculus.delta_rule import DeltaRule, delta_rule
 from funcgd.calculus.difference_quotient import difference_gradient, difference_quotient
 from funcgd.calculus.gradient import directional_derivative, gradient
 from funcgd.calculus.gradient_flow import gradient_flow
@@ -10,8 +12,12 @@ from funcgd.calculus.jacobian import jacobian
 from funcgd.calculus.level_set import level_set_tangent, tangent_projection
 
 __all__ = [
+    "Backward",
+    "DeltaRule",
     "GradientCheck",
+    "backpropagate",
     "check_gradient",
+    "delta_rule",
     "difference_gradient",
     "difference_quotient",
     "directional_derivative",
