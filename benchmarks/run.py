@@ -1,5 +1,6 @@
 """All benchmarks: `make bench`. Read the ratios; absolute times depend on the machine and its other users."""
 
+import backprop_cost
 import engine
 import hypergradients
 import imports
@@ -12,6 +13,6 @@ import updates
 
 if __name__ == "__main__":
     print(f"jax {jax.__version__}, optax {optax.__version__}, {jax.devices()[0].device_kind}")
-    for module in (imports, updates, training, engine, sweep, hypergradients, solvers):
+    for module in (imports, updates, training, engine, sweep, hypergradients, solvers, backprop_cost):
         print(f"\n{'=' * 100}\n{module.__doc__}")
         module.main()
