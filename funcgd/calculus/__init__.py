@@ -2,6 +2,7 @@
 
 from funcgd.calculus.backpropagation import Backward, backpropagate
 from funcgd.calculus.check_gradient import GradientCheck, check_gradient
+from funcgd.calculus.computational_graph import ComputationalGraph, GraphEdge, GraphNode, computational_graph
 from funcgd.calculus.curvature import fisher_vector_product, gauss_newton_vector_product
 from funcgd.calculus.delta_rule import DeltaRule, delta_rule
 from funcgd.calculus.difference_quotient import difference_gradient, difference_quotient
@@ -13,10 +14,14 @@ from funcgd.calculus.level_set import level_set_tangent, tangent_projection
 
 __all__ = [
     "Backward",
+    "ComputationalGraph",
     "DeltaRule",
     "GradientCheck",
+    "GraphEdge",
+    "GraphNode",
     "backpropagate",
     "check_gradient",
+    "computational_graph",
     "delta_rule",
     "difference_gradient",
     "difference_quotient",
