@@ -92,8 +92,8 @@ def computational_graph(fun: Callable[..., Any], *args: Any) -> ComputationalGra
 
     The operations are those of the jaxpr that JAX makes of fun. What is inside `jax.jit` and `jax.checkpoint` is shown.
     Control flow (cond, scan, while) is one node, and so is a function with a derivative rule of its own, such as ReLU,
-    since the rule is the point. Operations that f does not depend on are left out. The gradient is that of `jax.grad`;
-    while loops, which it refuses, have one here: their derivative is taken forward, column by column.
+    since the rule is the point. What f does not depend on is left out; what depends on no argument is a constant. The
+    gradient is that of `jax.grad`; while loops, which it refuses, have one here: it is taken forward, column by column.
 
     Local gradients of arrays are Jacobians; they are None above 4096 entries, and for nodes with several outputs.
 
@@ -120,8 +120,8 @@ def computational_graph(fun: Callable[..., Any], *args: Any) -> ComputationalGra
     leaves, structure = jax.tree.flatten(jax.tree.map(jnp.asarray, args))
     closed, result = jax.make_jaxpr(fun, return_shape=True)(*jax.tree.unflatten(structure, leaves))
     _check_result(result)
-    steps, output = _reachable(*trace(closed))
-    given = {i: leaves[i] if step.op == "input" else step.constant for i, step in steps.items() if not step.function}
+    steps, output = trace(closed)
+    given = {i: step.constant or [leaves[i]] for i, step in steps.items() if step.function is None}
     d = jax.jit(lambda given: differentiate(steps, output, given))(given)
     names = _names(names, steps)
     nodes = _nodes(steps, names, d)
@@ -135,21 +135,11 @@ def computational_graph(fun: Callable[..., Any], *args: Any) -> ComputationalGra
     return ComputationalGraph(nodes, edges, names[output[0]], d.values[output[0]][output[1]], gradient)
 
 
-def _reachable(steps: list[Step], output: Ref) -> tuple[dict[int, Step], Ref]:
-    """The inputs, and what the output depends on: inputs and constants first."""
-    used = {output[0]}
-    for i in reversed(range(len(steps))):
-        if i in used:
-            used |= {j for j, _ in steps[i].inputs}
-    kept = [i for i, step in enumerate(steps) if i in used or step.op == "input"]
-    return {i: steps[i] for i in sorted(kept, key=lambda i: (steps[i].function is not None, i))}, output
-
-
 def _names(arguments: list[str], steps: dict[int, Step]) -> dict[int, str]:
     names: dict[int, str] = {}
     counts = {"c": 0, "v": 0}
     for i, step in steps.items():
-        number = short(step.constant) if step.op == "constant" and step.constant.shape == () else None
+        number = short(step.constant) if step.constant and [x.shape for x in step.constant] == [()] else None
         name = arguments[i] if step.op == "input" else number
         letter = "c" if step.op == "constant" else "v"
         while name is None or name in names.values() or (step.op != "input" and name in arguments):

@@ -21,7 +21,7 @@ class Derivatives(NamedTuple):
     flows: dict[int, list[Any]]  # for each input: what goes back to it, the gradient times ∂value/∂input, or None
 
 
-def differentiate(steps: dict[int, Step], output: Ref, given: dict[int, Any]) -> Derivatives:
+def differentiate(steps: dict[int, Step], output: Ref, given: dict[int, list[Any]]) -> Derivatives:
     """The value of every step, then from the last to the first the gradient of the output with respect to each.
 
         ∂f/∂u = Σ over the operations v that use u of ∂f/∂v · ∂v/∂u
@@ -29,9 +29,9 @@ def differentiate(steps: dict[int, Step], output: Ref, given: dict[int, Any]) ->
     Args:
         steps: by number, in an order in which they can be computed.
         output: where the value of f is, one real number.
-        given: the values of inputs and constants.
+        given: the values of inputs and constants, in lists, because others have several.
     """
-    values: dict[int, list[Any]] = {i: [x] for i, x in given.items()}
+    values = dict(given)
     pull_backs: dict[int, Callable[..., list[Any]]] = {}
     for i, step in steps.items():
         if step.function is not None:

@@ -19,20 +19,18 @@ def layered(inputs: Mapping[str, Sequence[str]], constants: Sequence[str] = ()) 
     """
     layers: dict[str, int] = {}
     for name, taken in inputs.items():
-        layers[name] = 1 + max((layers[other] for other in taken if other not in constants), default=-1)
-        if name not in constants and taken:
-            layers[name] = max(layers[name], 1)  # of constants alone
+        if name not in constants:
+            layers[name] = 1 + max((layers[other] for other in taken if other in layers), default=-1)
     for name in constants:
         layers[name] = min((layers[user] for user, taken in inputs.items() if name in taken), default=1) - 1
     positions: dict[str, float] = {}
-    order = {name: i for i, name in enumerate(inputs)}
-    for layer in range(max(layers.values(), default=-1) + 1):
-        members = [name for name in inputs if layers[name] == layer]
 
-        def mean(name: str) -> tuple[float, int]:
-            placed = [positions[other] for other in inputs[name] if other in positions]
-            return (sum(placed) / len(placed) if placed else float(layer > 0) * len(inputs), order[name])  # noqa: B023
+    def mean_of_inputs(name: str) -> float:
+        placed = [positions[other] for other in inputs[name] if other in positions]
+        return sum(placed) / len(placed) if placed else float("inf")
 
-        for rank, name in enumerate(sorted(members, key=mean)):
+    for layer in sorted(set(layers.values())):
+        members = sorted((name for name in inputs if layers[name] == layer), key=mean_of_inputs)
+        for rank, name in enumerate(members):
             positions[name] = rank - (len(members) - 1) / 2
     return {name: (layers[name], positions[name]) for name in inputs}

@@ -22,21 +22,33 @@ class Step:
     op: str  # "input", "constant", or the name of the operation
     inputs: tuple[Ref, ...] = ()
     function: Callable[..., Any] | None = None  # inputs → list of outputs; None for inputs and constants
-    constant: Any = None  # its value
+    constant: Any = None  # [its value]
     forward_only: bool = False  # whether there is a while loop inside, which has no reverse mode
 
 
-def trace(closed: ClosedJaxpr) -> tuple[list[Step], Ref]:
-    """The steps in an order in which they can be computed, the inputs first, and where the first output is.
+def trace(closed: ClosedJaxpr) -> tuple[dict[int, Step], Ref]:
+    """The steps by number, in an order in which they can be computed, and where the first output is.
 
     Compiled functions and checkpoints are taken apart. One step each are control flow (cond, scan, while, with all that
-    is inside) and functions with a derivative rule of their own, whose inside has another derivative.
+    is inside) and functions with a derivative rule of their own, whose inside has another derivative. What depends on
+    no input is a constant; what the output does not depend on is left out, except inputs.
     """
+    steps, output = _flat(closed)
+    steps = _folded(steps)
+    used = {output[0]}
+    for i in reversed(range(len(steps))):
+        if i in used:
+            used |= {j for j, _ in steps[i].inputs}
+    kept = [i for i, step in enumerate(steps) if i in used or step.op == "input"]
+    return {i: steps[i] for i in sorted(kept, key=lambda i: (steps[i].function is not None, i))}, output
+
+
+def _flat(closed: ClosedJaxpr) -> tuple[list[Step], Ref]:
     steps = [Step("input") for _ in closed.jaxpr.invars]
     scalars: dict[Any, Ref] = {}
 
     def constant(x: Any) -> Ref:
-        steps.append(Step("constant", constant=x))
+        steps.append(Step("constant", constant=[x]))
         return len(steps) - 1, 0
 
     def read(env: dict[Any, Ref], atom: Any) -> Ref:
@@ -56,6 +68,8 @@ def trace(closed: ClosedJaxpr) -> tuple[list[Step], Ref]:
             inside = eqn.params.get("jaxpr") or eqn.params.get("call_jaxpr")
             if eqn.primitive.name in _INLINED:
                 outputs = walk(getattr(inside, "jaxpr", inside), getattr(inside, "consts", ()), refs)
+            elif eqn.primitive.name == "convert_element_type" and eqn.invars[0].aval.dtype == eqn.outvars[0].aval.dtype:
+                outputs = refs  # JAX marks so that a Python number has become an array; nothing is computed
             else:
                 steps.append(Step(_name(eqn), tuple(refs), _function(jaxpr, eqn), None, "while" in _inside(eqn)))
                 outputs = [(len(steps) - 1, i) for i in range(len(eqn.outvars))]
@@ -64,6 +78,26 @@ def trace(closed: ClosedJaxpr) -> tuple[list[Step], Ref]:
 
     output = walk(closed.jaxpr, closed.consts, [(i, 0) for i in range(len(steps))])[0]
     return steps, output
+
+
+def _folded(steps: list[Step]) -> list[Step]:
+    """Constants in place of the operations on constants alone."""
+    fixed: set[int] = set()
+    for i, step in enumerate(steps):
+        if step.op != "input" and all(j in fixed for j, _ in step.inputs):
+            fixed.add(i)
+    operations = [i for i in sorted(fixed) if steps[i].function is not None]
+    if not operations:
+        return steps
+
+    def compute(values: dict[int, list[Any]]) -> dict[int, list[Any]]:
+        values = dict(values)
+        for i in operations:
+            values[i] = steps[i].function(*(values[j][k] for j, k in steps[i].inputs))  # pyright: ignore[reportOptionalCall]
+        return {i: values[i] for i in operations}
+
+    values = jax.jit(compute)({i: steps[i].constant for i in fixed if steps[i].function is None})
+    return [Step("constant", constant=values[i]) if i in values else step for i, step in enumerate(steps)]
 
 
 def _function(jaxpr: Any, eqn: Any) -> Callable[..., Any]:

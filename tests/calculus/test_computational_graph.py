@@ -62,8 +62,9 @@ def test_a_value_used_twice_gets_the_sum_of_what_flows_back():
 def test_row_17_a_network_with_its_loss():
     """The δ of a layer is the backward gradient of its z."""
     model = fg.multilayer_perceptron([3, 4, 2], ["tanh", "softmax"])
-    params = model.init(jax.random.key(0))
-    x, y = jnp.asarray(RNG.standard_normal(3), jnp.float32), jnp.array([0.0, 1.0])
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: np.float32(RNG.standard_normal(leaf.shape)), shapes)
+    x, y = np.float32(RNG.standard_normal(3)), np.float32([0, 1])
     loss = lambda params: fg.l2_loss(model.apply(params, x), y).sum()  # noqa: E731
     graph = computational_graph(loss, params)
     value, gradient = jax.jit(jax.value_and_grad(loss))(params)
@@ -173,6 +174,15 @@ def test_what_has_no_gradient_says_so():
     assert (int(index.value), index.gradient, index.local_gradients) == (1, None, [None])
     assert (constant.op, constant.value.tolist(), constant.gradient) == ("constant", [1, 10, 100], None)
     assert "–" in str(graph)
+
+
+def test_what_depends_on_no_argument_is_a_constant():
+    noise = jax.random.normal(jax.random.key(0))
+    graph = computational_graph(lambda x: x * jnp.arange(4.0).sum() + jax.random.normal(jax.random.key(0)), 2.0)
+    assert ops(graph) == ["mul", "add"]
+    assert sorted(float(n.value) for n in graph.nodes if n.op == "constant") == pytest.approx(sorted([6, float(noise)]))
+    np.testing.assert_allclose(graph.value, 12 + noise, rtol=1e-6)
+    assert numbers(graph.gradient) == [6]
 
 
 def test_small_cases():
