@@ -24,14 +24,18 @@ def compare(title: str, runs: dict[str, Callable[[], Any]], repeats: int = 15, w
     return medians
 
 
-def ratios(runs: dict[str, Callable[[], Any]], repeats: int = 15, warm_up: int = 2) -> dict[str, float]:
-    """The time of every function of `runs` over that of the first one in the same turn: medians over the turns.
+def ratios(runs: dict[str, Callable[[], Any]], repeats: int = 15, warm_up: int = 2) -> dict[str, tuple[float, float]]:
+    """The time of every function of `runs` over that of the first one: (median over the turns, shortest over shortest).
 
-    What slows the machine down for longer than a turn slows both, and drops out.
+    In the first, what slows the machine down for longer than a turn drops out; the second holds where turns are so long
+    that most are interrupted, the longer ones more often.
     """
     times = _in_turn(runs, repeats, warm_up)
     first = next(iter(times.values()))
-    return {name: statistics.median(t / t0 for t, t0 in zip(times[name], first, strict=True)) for name in runs}
+    return {
+        name: (statistics.median(t / t0 for t, t0 in zip(column, first, strict=True)), min(column) / min(first))
+        for name, column in times.items()
+    }
 
 
 def _in_turn(runs: dict[str, Callable[[], Any]], repeats: int, warm_up: int) -> dict[str, list[float]]:
