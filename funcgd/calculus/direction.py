@@ -14,7 +14,7 @@ from funcgd.core.types import Params
 def normalized(v: Any) -> Any:
     """v / ‖v‖ in at least float32, the norm over all leaves together; zeros where v is zero."""
     scale, r = numerics.split_norm(jax.tree.leaves(v))
-    divisor = jnp.where(r == 0, 1, r)
+    divisor = jnp.where(r == 0, jnp.inf, r)  # so that the derivative there is 0, too
 
     def leaf(a: jax.Array) -> jax.Array:
         a = numerics.widen(a)
