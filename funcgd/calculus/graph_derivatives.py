@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Literal
 
 from funcgd.calculus.graph_trace import Ref, Step
 
@@ -41,20 +42,30 @@ def differentiate(steps: dict[int, Step], output: Ref, given: dict[int, list[Any
             ]
             values[i], pull_backs[i] = _linearise(step, inputs, varies)
 
-    gradients = {
-        i: [jnp.zeros_like(x) if _is_inexact(x) and steps[i].op != "constant" else None for x in outputs]
-        for i, outputs in values.items()
-    }
-    if gradients[output[0]][output[1]] is not None:
+    gradients: dict[int, list[Any]] = {i: [None] * len(outputs) for i, outputs in values.items()}
+    if steps[output[0]].op != "constant":
         gradients[output[0]][output[1]] = jnp.ones_like(values[output[0]][output[1]])
     flows, local = {}, {}
     for i in reversed(list(pull_backs)):
-        flows[i] = pull_backs[i](gradients[i])
+        reached = any(g is not None for g in gradients[i])
+        gradients[i] = _filled(gradients[i], values[i])
+        back = pull_backs[i](gradients[i])
+        passes = [reached and depends for depends in _depend(pull_backs[i], gradients[i])]
+        # What is 0 by structure is 0, and goes no further: beyond may be an infinite slope, and 0·∞ is NaN.
+        flows[i] = [v if v is None or ok else jnp.zeros_like(v) for v, ok in zip(back, passes, strict=True)]
         local[i] = _jacobians(values[i], pull_backs[i], [values[j][k] for j, k in steps[i].inputs])
-        for (j, k), flow in zip(steps[i].inputs, flows[i], strict=True):
-            if flow is not None:
-                gradients[j][k] = gradients[j][k] + flow
+        for (j, k), flow, ok in zip(steps[i].inputs, flows[i], passes, strict=True):
+            if ok:
+                gradients[j][k] = flow if gradients[j][k] is None else gradients[j][k] + flow
+    for i, step in steps.items():
+        if step.op == "input":
+            gradients[i] = _filled(gradients[i], values[i])
     return Derivatives(values, gradients, local, flows)
+
+
+def _filled(gradients: list[Any], values: list[Any]) -> list[Any]:
+    """Zeros where nothing came back, and None for integers and the like."""
+    return [jnp.zeros_like(x) if g is None and _is_inexact(x) else g for g, x in zip(gradients, values, strict=True)]
 
 
 def _linearise(step: Step, inputs: list[Any], varies: list[bool]) -> tuple[list[Any], Callable[..., list[Any]]]:
@@ -94,6 +105,17 @@ def _by_columns(f: Callable[..., list[Any]], xs: list[Any]) -> Callable[..., lis
         ]
 
     return transposed
+
+
+def _depend(pull_back: Callable[..., list[Any]], gradients: list[Any]) -> list[bool]:
+    """Whether what goes back to each input depends on the gradients: not for stop_gradient, floor and the like."""
+    closed, back = jax.make_jaxpr(pull_back, return_shape=True)(gradients)
+    depending = set(closed.jaxpr.invars)
+    for eqn in closed.jaxpr.eqns:
+        if any(not isinstance(atom, Literal) and atom in depending for atom in eqn.invars):
+            depending.update(eqn.outvars)
+    depends = iter([not isinstance(atom, Literal) and atom in depending for atom in closed.jaxpr.outvars])
+    return [v is not None and next(depends) for v in back]
 
 
 def _jacobians(outputs: list[Any], pull_back: Callable[..., list[Any]], inputs: list[Any]) -> list[Any]:

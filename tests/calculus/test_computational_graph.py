@@ -185,6 +185,16 @@ def test_what_depends_on_no_argument_is_a_constant():
     assert numbers(graph.gradient) == [6]
 
 
+def test_nothing_goes_back_through_what_has_no_derivative():
+    """Behind stop_gradient and floor the slope of √ at 0 is infinite; it must not meet the 0 that they send."""
+    f = lambda x, y: x * jax.lax.stop_gradient(jnp.sqrt(y)) + jnp.floor(jnp.sqrt(y) * x) + 2.0 * y  # noqa: E731
+    graph = computational_graph(f, 3.0, 0.0)
+    assert numbers(graph.gradient) == numbers(jax.grad(f, argnums=(0, 1))(3.0, 0.0)) == [0, 2]
+    assert [float(e.gradient) for e in graph.edges if e.source == "y"] == [0, 0, 2]
+    graph = computational_graph(lambda x: jnp.sqrt(x), 0.0)
+    assert numbers(graph.gradient) == [np.inf]
+
+
 def test_small_cases():
     graph = computational_graph(lambda x, unused: x, 2.0, jnp.ones(2))
     assert (graph.output, float(graph.value), numbers(graph.gradient)) == ("x", 2, [1, [0, 0]])
