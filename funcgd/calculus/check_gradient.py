@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from funcgd.core.fields import as_count, describe, is_traced
+from funcgd.calculus.objective import objective
+from funcgd.core.fields import as_count, is_traced
 from funcgd.core.numerics import float64_mode
 from funcgd.core.types import Params
 from funcgd.core.validate import check_key, check_leaves
@@ -27,25 +28,26 @@ class GradientCheck(NamedTuple):
     """
 
     worst_error: float  # the largest relative error, ∞ where a number is not finite
-    worst_path: str  # where it is, such as "['w'][3, 2]"
+    worst_path: str  # where it is, such as "['w'][3, 2]"; of directions "directions[1]"
     worst_analytic: float  # the entry of jax.grad there
     worst_numeric: float  # the difference quotient there
-    error: Any  # like x, float64: relative errors
+    error: Any  # like x, float64: relative errors; of directions one for each, as in the next two
     analytic: Any  # like x, float64: jax.grad
     numeric: Any  # like x, float64: difference quotients
 
 
 def check_gradient(
-    f: Callable[[Any], Any],
+    f: Callable,
     x: Params,
-    *,
+    *args: Any,
     step: float | None = None,
     tolerance: float = 1e-6,
     order: int = 2,
     entries: int | None = None,
+    directions: int | None = None,
     key: jax.Array | None = None,
 ) -> GradientCheck:
-    """Check that `jax.grad(f)` at x agrees with central difference quotients, computed in float64.
+    """Check that the gradient of `f(·, *args)` at x agrees with central difference quotients, computed in float64.
 
         order 2:  nᵢ = (f(x + hᵢeᵢ) − f(x − hᵢeᵢ)) / 2hᵢ,    hᵢ = step · max(1, |xᵢ|)
         order 4:  nᵢ = (8(f₊₁ − f₋₁) − (f₊₂ − f₋₂)) / 12hᵢ,  where f₊ₖ = f(x + k·hᵢeᵢ)
@@ -55,17 +57,20 @@ def check_gradient(
     The error does not change when f is scaled; its last term keeps the rounding of f out of entries that are nearly 0.
     All leaves of x go to f as float64, and mixed dtypes are promoted inside, so that constants in f may be float32; an
     f that itself computes in a lower precision needs a larger step and tolerance. The 2n or 4n evaluations for n
-    entries run in compiled chunks.
+    entries run in compiled chunks; where n is large, `directions` check all entries at once, by few evaluations.
 
+    Second derivatives are checked as the gradient of a slope: `check_gradient(lambda x: ∇f(x)·v, x)`, see the example.
     A kink, such as ReLU at 0, is an error as well: there is no derivative, and the quotient is a mean of two slopes.
 
     Args:
-        f: a function of x alone that returns one real number.
+        f: x, *args → a real number, or a pair of that and anything.
         x: where, a pytree of real floating arrays; None is an empty node.
+        *args: what else f takes, such as a batch.
         step: relative step > 0; None is ε^⅓ for order 2 and ε^⅕ for order 4, which balances truncation and rounding.
         tolerance: the largest error that passes, > 0; with `float("inf")` one always gets the report.
         order: 2 or 4, the order of the truncation error in h.
         entries: check only so many entries, drawn with `key`; None is all.
+        directions: in place of entries, check the slope along so many random directions of length 1, drawn with `key`.
         key: the random key of the draw.
 
     Returns:
@@ -80,6 +85,9 @@ def check_gradient(
     >>> import funcgd as fg, jax, jax.numpy as jnp
     >>> fg.check_gradient(lambda p: jnp.sum(p["w"] ** 2) + p["b"], {"w": jnp.ones(3), "b": 0.5}).analytic["w"].tolist()
     [2.0, 2.0, 2.0]
+    >>> slope = lambda x: fg.directional_derivative(lambda x: x[0] ** 2 * x[1], x, jnp.array([1.0, 0.0]))
+    >>> fg.check_gradient(slope, jnp.array([1.0, 3.0])).analytic.tolist()
+    [6.0, 2.0]
     >>> fg.check_gradient(lambda w: jnp.sum(jax.nn.relu(w)), jnp.array([1.0, 0.0]))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
@@ -91,7 +99,7 @@ def check_gradient(
     shapes = [np.shape(leaf) for leaf in leaves]
     ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
     flat = np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in leaves] or [np.zeros(0)])
-    checked = _choose(flat.size, entries, key)
+    checked, p = _choose(flat.size, entries, directions, key)
     if not checked.size:
         raise ValueError("check_gradient: `x` must have at least one entry, got none.")
 
@@ -99,15 +107,16 @@ def check_gradient(
         parts = [v[a:b].reshape(shape) for a, b, shape in zip(ends[:-1], ends[1:], shapes, strict=True)]
         return structure.unflatten(parts)
 
+    scalar = objective("check_gradient", f, args, name="f")
     size = np.finfo(np.float64).eps ** (1 / (order + 1)) if step is None else step
-    h = size * np.maximum(1, np.abs(flat[checked]))
-    h = (flat[checked] + h) - flat[checked]  # the step that is really taken, after rounding
-    value, analytic, above, below = _evaluate(lambda v: f(unflatten(v)), flat, checked, h, len(_QUOTIENTS[order]))
+    h = _steps(flat, checked, p, size)
+    evaluated = _evaluate(lambda v: scalar(unflatten(v)), flat, checked, p, h, len(_QUOTIENTS[order]))
+    value, gradient, above, below = evaluated
     if not np.isfinite(value):
         raise ValueError(f"check_gradient: `f` must be finite at x, got {value}.")
 
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        analytic = analytic[checked]
+        analytic = gradient[checked] if p is None else p @ gradient
         numeric = sum(weight * (above[k - 1] - below[k - 1]) for k, weight in _QUOTIENTS[order]) / h
         scale = max(abs(value), np.max(abs(numeric), where=np.isfinite(numeric), initial=0))
         magnitude = np.maximum(abs(analytic), abs(numeric)) + 1e-3 * scale
@@ -115,26 +124,39 @@ def check_gradient(
         error = np.where(np.isfinite(error), error, np.inf)
         sides = (above[0] - value) / h, (value - below[0]) / h
 
-    def tree(numbers: np.ndarray) -> Any:
+    def report(numbers: np.ndarray) -> Any:
+        if p is not None:
+            return numbers
         full = np.full(flat.size, np.nan)
         full[checked] = numbers
         return unflatten(full)
 
     i = int(np.argmax(error))
-    path, a, n = _path(x, ends, shapes, int(checked[i])), float(analytic[i]), float(numeric[i])
+    path = f"directions[{i}]" if p is not None else _path(x, ends, shapes, int(checked[i]))
+    a, n = float(analytic[i]), float(numeric[i])
     if not error[i] <= tolerance:
         right, left, others = float(sides[0][i]), float(sides[1][i]), np.sum(error > tolerance) - 1
+        prefix, kind = ("x", "entries") if p is None else ("", "directions")
         kink = f" The one-sided quotients are {left:.3g} and {right:.3g}: there may be a kink."
         raise ValueError(
-            f"check_gradient: `x{path}` must have the same derivative both ways, got {a:.10g} by jax.grad, {n:.10g} by "
-            f"the difference quotient. The relative error {error[i]:.3g} is above the tolerance {tolerance:g}; so are "
-            f"{others} others of {error.size} entries.{kink * bool(abs(right - left) > 0.01 * magnitude[i])}"
+            f"check_gradient: `{prefix}{path}` must have the same derivative both ways, got {a:.10g} by jax.grad, "
+            f"{n:.10g} by the difference quotient. The relative error {error[i]:.3g} is above the tolerance "
+            f"{tolerance:g}; so are {others} others of {error.size} {kind}."
+            f"{kink * bool(abs(right - left) > 0.01 * magnitude[i])}"
         )
-    return GradientCheck(float(error[i]), path, a, n, tree(error), tree(analytic), tree(numeric))
+    return GradientCheck(float(error[i]), path, a, n, report(error), report(analytic), report(numeric))
+
+
+def _steps(x: np.ndarray, checked: np.ndarray, p: np.ndarray | None, size: float) -> np.ndarray:
+    """(k,): the lengths h of the steps."""
+    sizes = np.maximum(1, np.abs(x))
+    if p is not None:
+        return size * (p**2 @ sizes)
+    return (x[checked] + size * sizes[checked]) - x[checked]  # the step that is really taken, after rounding
 
 
 def _evaluate(
-    f: Callable[[Any], Any], x: np.ndarray, checked: np.ndarray, h: np.ndarray, count: int
+    f: Callable[[Any], Any], x: np.ndarray, checked: np.ndarray, p: np.ndarray | None, h: np.ndarray, count: int
 ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
     """(f(x), ∇f(x), f(x + kh) for k = 1 … count, f(x − kh)), the last two of shape (count, len(checked))."""
     width = min(_CHUNK, checked.size)
@@ -142,36 +164,42 @@ def _evaluate(
     index, length = np.resize(checked, (chunks, width)), np.resize(h, (chunks, width))  # the last chunk is filled up
     multiples = np.array([sign * k for sign in (1, -1) for k in range(1, count + 1)], np.float64)
 
-    def at(x: jax.Array, i: jax.Array, h: jax.Array, multiple: jax.Array) -> jax.Array:
-        return jnp.asarray(f(x.at[i].add(multiple * h)), jnp.float64)
+    def run(x: jax.Array, p: jax.Array | None, index: jax.Array, length: jax.Array, multiples: jax.Array) -> Any:
+        def at(i: jax.Array, h: jax.Array, multiple: jax.Array) -> jax.Array:
+            moved = x.at[i].add(multiple * h) if p is None else x + multiple * h * p[i]
+            return jnp.asarray(f(moved), jnp.float64)
 
-    along_multiples = jax.vmap(at, in_axes=(None, None, None, 0))
-    along_entries = jax.vmap(along_multiples, in_axes=(None, 0, 0, None))
-
-    def run(x: jax.Array, index: jax.Array, length: jax.Array, multiples: jax.Array) -> Any:
+        along_multiples = jax.vmap(at, in_axes=(None, None, 0))
+        along_checked = jax.vmap(along_multiples, in_axes=(0, 0, None))
         value, gradient = jax.value_and_grad(f)(x)
-        return (
-            value,
-            gradient,
-            jax.lax.map(lambda chunk: along_entries(x, chunk[0], chunk[1], multiples), (index, length)),
-        )
+        return value, gradient, jax.lax.map(lambda chunk: along_checked(chunk[0], chunk[1], multiples), (index, length))
 
     with float64_mode(), jax.numpy_dtype_promotion("standard"):
-        _check_result(jax.eval_shape(f, x))
-        value, gradient, values = jax.device_get(jax.jit(run)(x, index, length, multiples))
+        value, gradient, values = jax.device_get(jax.jit(run)(x, p, index, length, multiples))
     values = values.reshape(-1, 2 * count)[: checked.size].T
     return float(value), np.asarray(gradient, np.float64), values[:count], values[count:]
 
 
-def _choose(n: int, entries: int | None, key: jax.Array | None) -> np.ndarray:
-    if entries is None:
-        return np.arange(n)
+def _choose(
+    n: int, entries: int | None, directions: int | None, key: jax.Array | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """(the numbers of the entries, None), or (the numbers of the directions, the directions as rows)."""
+    if entries is None and directions is None:
+        return np.arange(n), None
+    if entries is not None and directions is not None:
+        raise ValueError(
+            f"check_gradient: `entries` and `directions` exclude each other, got {entries!r} and {directions!r}."
+        )
+    name, given = ("entries", entries) if directions is None else ("directions", directions)
     try:
-        entries = as_count(entries)
+        count = as_count(given)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"check_gradient: `entries`: {error}") from error
+        raise type(error)(f"check_gradient: `{name}`: {error}") from error
     check_key("check_gradient", key)
-    return np.sort(np.asarray(jax.random.permutation(key, n))[:entries])  # pyright: ignore[reportArgumentType]
+    if directions is None:
+        return np.sort(np.asarray(jax.random.permutation(key, n))[:count]), None  # pyright: ignore[reportArgumentType]
+    p = np.asarray(jax.random.normal(key, (count, n)), np.float64)  # pyright: ignore[reportArgumentType]
+    return np.arange(count if n else 0), p / np.linalg.norm(p, axis=1, keepdims=True)
 
 
 def _path(x: Params, ends: np.ndarray, shapes: list[tuple[int, ...]], i: int) -> str:
@@ -197,10 +225,3 @@ def _check_argument(x: Params) -> None:
             raise TypeError(f"{where} is traced; check_gradient runs outside of jit, grad and vmap.")
         if jnp.iscomplexobj(leaf):
             raise TypeError(f"{where} must be real, got {jnp.result_type(leaf)}; write f in real and imaginary parts.")
-
-
-def _check_result(result: Any) -> None:
-    shape, dtype = getattr(result, "shape", None), getattr(result, "dtype", None)
-    if shape != () or dtype is None or not jnp.issubdtype(dtype, jnp.floating):
-        got = describe(result) if shape is None else f"shape {shape} and dtype {dtype}"
-        raise TypeError(f"check_gradient: `f` must return one real floating number, got {got}.")

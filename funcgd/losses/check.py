@@ -47,8 +47,10 @@ def same_shape(who: str, name: str, x: Any, like: str, other: Any) -> None:
         raise ValueError(f"{who}: `{name}` must have the shape of `{like}`, {np.shape(other)}, got {np.shape(x)}.")
 
 
-def class_axes(who: str, axis: int | Sequence[int] | None, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes of the classes, all ≥ 0; None means every axis.
+def class_axes(
+    who: str, axis: int | Sequence[int] | None, shape: tuple[int, ...], name: str = "logits"
+) -> tuple[int, ...]:
+    """The axes of the classes of the argument `name`, all ≥ 0; None means every axis.
 
     Raises:
         ValueError: if one is out of range or given twice, or there is no class.
@@ -56,10 +58,10 @@ def class_axes(who: str, axis: int | Sequence[int] | None, shape: tuple[int, ...
     ndim = len(shape)
     axes = tuple(range(ndim)) if axis is None else (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
     if not ndim or not all(-ndim <= a < ndim for a in axes) or len({a % ndim for a in axes}) != len(axes) or not axes:
-        raise ValueError(f"{who}: `axis` must name axes of `logits`, which has {ndim}, each once; got {axis!r}.")
+        raise ValueError(f"{who}: `axis` must name axes of `{name}`, which has {ndim}, each once; got {axis!r}.")
     if not all(shape[a] for a in axes):
         raise ValueError(
-            f"{who}: `logits` must have at least one class, got shape {shape} with the classes on {axis!r}."
+            f"{who}: `{name}` must have at least one class, got shape {shape} with the classes on {axis!r}."
         )
     return tuple(int(a) % ndim for a in axes)
 
@@ -97,15 +99,15 @@ def known(*arrays: Any) -> bool:
     return is_concrete(*arrays) and all(getattr(x, "is_fully_addressable", True) for x in arrays)
 
 
-def probabilities(who: str, labels: Any, counts: Any = True) -> None:
-    """Labels, where they are known, must be in [0, 1]; entries where `counts` is False may be anything.
+def probabilities(who: str, labels: Any, name: str = "labels") -> None:
+    """Labels, or another argument called `name`, must be in [0, 1] where they are known.
 
     Raises:
         ValueError: naming the first that is not.
     """
-    if known(labels, counts):
+    if known(labels):
         x = np.asarray(labels)
-        first_bad(who, x, ~((x >= -ROUNDING) & (x <= 1 + ROUNDING)) & np.asarray(counts), "[0, 1]")
+        first_bad(who, x, ~((x >= -ROUNDING) & (x <= 1 + ROUNDING)), "[0, 1]", name)
 
 
 def class_numbers(who: str, labels: Any, classes: int, included: Any, where: Any) -> None:
@@ -123,9 +125,9 @@ def class_numbers(who: str, labels: Any, classes: int, included: Any, where: Any
         first_bad(who, y, bad & np.any(included, axis=-1), allowed)
 
 
-def first_bad(who: str, labels: np.ndarray, bad: np.ndarray, allowed: str) -> None:
-    """Raise a ValueError that names the first of `labels` where `bad` is True, if there is one."""
+def first_bad(who: str, x: np.ndarray, bad: np.ndarray, allowed: str, name: str = "labels") -> None:
+    """Raise a ValueError that names the first of x, the argument `name`, where `bad` is True, if there is one."""
     if bad.any():
         index = tuple(int(i) for i in np.argwhere(bad)[0])
         at = f"[{', '.join(map(str, index))}]" if index else ""
-        raise ValueError(f"{who}: `labels` must be in {allowed}, got `labels{at}` = {labels[index]}.")
+        raise ValueError(f"{who}: `{name}` must be in {allowed}, got `{name}{at}` = {x[index]}.")

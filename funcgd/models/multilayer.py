@@ -1,6 +1,6 @@
 """Multilayer perceptron: layers g(x; W, b) = a(Wx + b), one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -81,20 +81,27 @@ class multilayer_perceptron(Model):
         )
 
     def apply(self, params: Params, x: Any) -> jax.Array:
+        return self.forward(params, x)[1][-1]
+
+    def forward(self, params: Params, x: Any) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+        """What every layer computes: (z¹ … zᴹ) and (x⁰ … xᴹ), where zⁱ = Wⁱxⁱ⁻¹ + bⁱ and xⁱ = aⁱ(zⁱ)."""
         expected = tuple(layer_shapes(n, m, self.bias) for n, m in pairwise(self.widths))
         check_structure("multilayer_perceptron", "params", params, "as in init", expected)
-        x = as_features("multilayer_perceptron", x, self.widths[0])
-        for i, (layer, activation) in enumerate(zip(params, self._per_layer(), strict=True)):
-            z = affine(layer, x)
-            x = resolve_activation(activation)(z)
-            if x.shape != z.shape:
+        zs, xs = [], [as_features("multilayer_perceptron", x, self.widths[0])]
+        for i, (layer, activation) in enumerate(zip(params, self.functions, strict=True)):
+            zs.append(affine(layer, xs[-1]))
+            xs.append(activation(zs[-1]))
+            if xs[-1].shape != zs[-1].shape:
                 raise ValueError(
-                    f"multilayer_perceptron: `activations` must keep the shape; in layer {i} it turned {z.shape} "
-                    f"into {x.shape}."
+                    f"multilayer_perceptron: `activations` must keep the shape; in layer {i} it turned {zs[-1].shape} "
+                    f"into {xs[-1].shape}."
                 )
-        return x
+        return tuple(zs), tuple(xs)
 
-    def _per_layer(self) -> tuple[Any, ...]:
+    @property
+    def functions(self) -> tuple[Callable[[jax.Array], jax.Array], ...]:
+        """The activation functions a¹ … aᴹ."""
         if isinstance(self.activations, tuple):
-            return self.activations
-        return (self.activations,) * (len(self.widths) - 2) + ("identity",)
+            return tuple(map(resolve_activation, self.activations))
+        hidden = resolve_activation(self.activations)
+        return (hidden,) * (len(self.widths) - 2) + (resolve_activation("identity"),)

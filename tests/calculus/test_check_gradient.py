@@ -111,6 +111,50 @@ def test_a_sample_of_entries():
     np.testing.assert_array_equal(all_of_them.analytic, 1)
 
 
+def test_directions_find_one_wrong_entry_among_thousands():
+    x = {"a": jnp.ones(2000), "w": jnp.ones((2000,)).at[7].set(2.5)}
+
+    def f(p):
+        return jnp.sum(jnp.sin(p["a"])) + jnp.sum(wrong_cube(p["w"]))
+
+    options = {"directions": 3, "key": jax.random.key(0)}
+    with pytest.raises(ValueError, match=r"`directions\[\d\]` must .* [012] others of 3 directions") as e:
+        check_gradient(f, x, **options)
+    assert "kink" not in str(e.value)
+    report = check_gradient(f, {**x, "w": jnp.ones(2000)}, **options)
+    assert report.worst_error < 1e-7
+    assert np.shape(report.error) == np.shape(report.analytic) == np.shape(report.numeric) == (3,)
+    assert np.std(report.numeric) > 0.1  # each is another direction
+
+
+def test_arguments_and_what_stands_beside_the_value():
+    batch = jnp.array([1.0, 2.0], jnp.float32)
+    report = check_gradient(lambda w, x, power: (jnp.sum((w * x) ** power), "beside"), 0.5, batch, 3)
+    np.testing.assert_allclose(report.analytic, 3 * 0.25 * (1 + 8), rtol=1e-12)
+
+
+def test_second_derivatives_as_the_gradient_of_a_slope():
+    """A rule for the backward pass that is itself differentiated wrongly: only the second derivative shows it."""
+
+    @jax.custom_jvp
+    def twice_wrong(x):
+        return x**3
+
+    @twice_wrong.defjvp
+    def _(primals, tangents):
+        (x,), (t,) = primals, tangents
+        return x**3, 3 * x * jax.lax.stop_gradient(x) * t  # right, but its derivative is half of what it must be
+
+    def slope(f):
+        return lambda x: jnp.sum(jax.grad(lambda x: jnp.sum(f(x)))(x) * jnp.array([1.0, -2.0]))
+
+    x = jnp.array([1.0, 2.0])
+    check_gradient(lambda x: jnp.sum(twice_wrong(x)), x)
+    assert check_gradient(slope(lambda x: x**3), x).analytic.tolist() == [6, -24]
+    with pytest.raises(ValueError, match=r"`x\[1\]` must .* got -12 by jax.grad, -24"):
+        check_gradient(slope(twice_wrong), x)
+
+
 def test_f_is_traced_a_fixed_number_of_times():
     traces = []
 
@@ -127,7 +171,7 @@ def test_f_is_traced_a_fixed_number_of_times():
     [
         ((lambda x: x, jnp.ones(2)), {}, r"`f` must return one real floating number, got shape \(2,\)"),
         ((lambda x: x + 1j, 1.0), {}, r"`f` must return one real floating number, got shape \(\) and dtype complex128"),
-        ((lambda x: (x, x), 1.0), {}, r"`f` must return one real floating number, got"),
+        ((lambda x: (x, x, x), 1.0), {}, r"`f` must return one real floating number, got"),
         ((lambda x: x > 0, 1.0), {}, r"`f` must return one real floating number, .* bool"),
         (
             (jnp.sum, {"w": jnp.ones(2), "n": jnp.arange(2)}),
@@ -141,6 +185,11 @@ def test_f_is_traced_a_fixed_number_of_times():
         ((jnp.sum, jnp.ones(2)), {"order": 3}, r"`order` must be 2 or 4, got 3"),
         ((jnp.sum, jnp.ones(2)), {"entries": 1}, r"`key` must be one random key"),
         ((jnp.sum, jnp.ones(2)), {"entries": 0}, r"`entries`: expected at least 1, got 0"),
+        ((jnp.sum, jnp.ones(2)), {"directions": 1}, r"`key` must be one random key"),
+        ((jnp.sum, jnp.ones(2)), {"directions": 1.5}, r"`directions`: "),
+        ((jnp.sum, jnp.ones(0)), {"directions": 1, "key": jax.random.key(0)}, r"`x` must have at least one entry"),
+        ((jnp.sum, jnp.ones(2)), {"directions": 1, "entries": 2}, r"`entries` and `directions` exclude each other"),
+        ((None, jnp.ones(2)), {}, r"`f` must be a function, got None"),
     ],
 )
 def test_errors(arguments, options, message):

@@ -25,6 +25,11 @@ LOSSES = {
     "softmax_cross_entropy_with_integer_labels": lambda x: fg.softmax_cross_entropy_with_integer_labels(
         x, CLASSES
     ).sum(),
+    "cross_entropy": lambda x: fg.cross_entropy(jax.nn.softmax(x), SHARES).sum(),
+    "entropy": lambda x: fg.entropy(jax.nn.softmax(x / 10)).sum(),
+    "perceptron_loss": lambda x: fg.perceptron_loss(x, jnp.sign(TARGETS)).sum(),
+    "hinge_loss": lambda x: fg.hinge_loss(x, jnp.sign(TARGETS)).sum(),
+    "zero_one_loss": lambda x: fg.zero_one_loss(x, TARGETS).sum(),
 }
 
 MODELS = {
