@@ -37,7 +37,8 @@ class LevenbergMarquardt(ResidualMethod):
 
     r″ is the second derivative of r along p: the step follows the curve that keeps to the bottom of a bent valley.
     Where it bends too much, 2‖Dq‖ > ¾‖Dp‖, λ grows before f is evaluated; where r″ is not finite, q is 0. D is the
-    diagonal of the norms of the columns of J, each at least `forget` times its last, so that units change nothing. With the gain ratio ϱ, the decrease of f by that of the model, λ becomes λ·max(⅓, 1 − (2ϱ−1)³) after a step, else
+    diagonal of the norms of the columns of J, each at least `forget` times its last, so that units change nothing.
+    With the gain ratio ϱ, the decrease of f by that of the model, λ becomes λ·max(⅓, 1 − (2ϱ−1)³) after a step, else
     νλ with ν = 2, 4, 8, … (Nielsen). p and q are found by orthogonal triangles.
 
     Order 2 where the residuals vanish at the solution, else 1, the faster the smaller they are.

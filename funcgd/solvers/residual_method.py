@@ -112,9 +112,8 @@ class ResidualMethod:
         )
         at = tree.where(verdict.accepted, here, state.at)
         columns = at.columns
-        known = jnp.where(
-            verdict.accepted & (columns > 0), jnp.maximum(columns, self.forget * state.scale), state.scale
-        )
+        falling = jnp.maximum(columns, self.forget * state.scale)
+        known = jnp.where(verdict.accepted & (columns > 0), falling, state.scale)
         scale = jnp.where(verdict.first & (columns > 0), columns, known)
         control = self.adapt(state.control, verdict, at.x, scale)
         p, predicted, control = self.propose(at, scale, control, _bend(residuals, from_vector(at.x, x), args))
