@@ -5,6 +5,8 @@ import engine
 import hypergradients
 import imports
 import jax
+import least_squares
+import many_small_problems
 import optax
 import solvers
 import sweep
@@ -13,6 +15,7 @@ import updates
 
 if __name__ == "__main__":
     print(f"jax {jax.__version__}, optax {optax.__version__}, {jax.devices()[0].device_kind}")
-    for module in (imports, updates, training, engine, sweep, hypergradients, solvers, backprop_cost):
+    modules = (imports, updates, training, engine, sweep, hypergradients, solvers, least_squares, many_small_problems)
+    for module in (*modules, backprop_cost):
         print(f"\n{'=' * 100}\n{module.__doc__}")
         module.main()

@@ -38,11 +38,12 @@ def logistic() -> Callable:
     return loss
 
 
-def with_funcgd(fun: Callable, method: Any = None) -> Callable:
-    """fg.minimize."""
+def with_funcgd(fun: Callable, method: Any = None, tolerance: float = TOLERANCE) -> Callable:
+    """fg.minimize, inside jax.jit as the loops of the JAX peers are."""
     method = fg.LBFGS(MEMORY) if method is None else method
-    stop = fg.stop.gradient_norm(TOLERANCE, norm="max")
+    stop = fg.stop.gradient_norm(tolerance, norm="max")
 
+    @jax.jit
     def run(x0: Any) -> tuple[Any, Any]:
         found = fg.minimize(fun, x0, method, max_steps=MAX_STEPS, stop=stop)
         return found.params, found.evaluations
@@ -50,7 +51,18 @@ def with_funcgd(fun: Callable, method: Any = None) -> Callable:
     return run
 
 
-def with_optax(fun: Callable) -> Callable:
+def called_directly(fun: Callable) -> Callable:
+    """fg.minimize as users call it, with its checks and a whole Result."""
+    stop = fg.stop.gradient_norm(TOLERANCE, norm="max")
+
+    def run(x0: Any) -> tuple[Any, Any]:
+        found = fg.minimize(fun, x0, fg.LBFGS(MEMORY), max_steps=MAX_STEPS, stop=stop)
+        return found.params, found.evaluations
+
+    return run
+
+
+def with_optax(fun: Callable, tolerance: float = TOLERANCE) -> Callable:
     """optax.lbfgs in a while_loop; its search stores the value and gradient it ends with."""
     optax = importlib.import_module("optax")
     tx = optax.lbfgs(memory_size=MEMORY)
@@ -67,13 +79,13 @@ def with_optax(fun: Callable) -> Callable:
     @jax.jit
     def run(x0: Any) -> tuple[Any, Any]:
         start = (x0, tx.init(x0), jnp.inf, 0, 1)
-        end = jax.lax.while_loop(lambda c: (c[2] > TOLERANCE) & (c[3] < MAX_STEPS), step, start)
+        end = jax.lax.while_loop(lambda c: (c[2] > tolerance) & (c[3] < MAX_STEPS), step, start)
         return end[0], end[4]
 
     return run
 
 
-def with_jaxopt(fun: Callable) -> Callable:
+def with_jaxopt(fun: Callable, tolerance: float = TOLERANCE) -> Callable:
     """jaxopt.LBFGS, whose error is measured in the 2-norm; here its own update stands in a loop with the ∞-norm."""
     jaxopt = importlib.import_module("jaxopt")
     solver = jaxopt.LBFGS(fun, maxiter=MAX_STEPS, tol=0.0, history_size=MEMORY)
@@ -81,7 +93,7 @@ def with_jaxopt(fun: Callable) -> Callable:
     @jax.jit
     def run(x0: Any) -> tuple[Any, Any]:
         end = jax.lax.while_loop(
-            lambda c: (jnp.max(jnp.abs(c[1].grad)) > TOLERANCE) & (c[1].iter_num < MAX_STEPS),
+            lambda c: (jnp.max(jnp.abs(c[1].grad)) > tolerance) & (c[1].iter_num < MAX_STEPS),
             lambda c: tuple(solver.update(*c)),
             (x0, solver.init_state(x0)),
         )
@@ -90,13 +102,13 @@ def with_jaxopt(fun: Callable) -> Callable:
     return run
 
 
-def with_optimistix(fun: Callable) -> Callable:
+def with_optimistix(fun: Callable, tolerance: float = TOLERANCE) -> Callable:
     """optimistix.LBFGS, with a termination by the ∞-norm of the gradient alone."""
     optimistix = importlib.import_module("optimistix")
 
     class Solver(optimistix.LBFGS):
         def terminate(self, fn: Any, y: Any, args: Any, options: Any, state: Any, tags: Any) -> Any:
-            small = jnp.max(jnp.abs(state.f_info.grad)) <= TOLERANCE
+            small = jnp.max(jnp.abs(state.f_info.grad)) <= tolerance
             return small & (state.num_accepted_steps > 0), optimistix.RESULTS.successful
 
     solver = Solver(rtol=0.0, atol=0.0, norm=optimistix.max_norm, history_length=MEMORY)
@@ -109,7 +121,7 @@ def with_optimistix(fun: Callable) -> Callable:
     return run
 
 
-def with_scipy(fun: Callable) -> Callable:
+def with_scipy(fun: Callable, tolerance: float = TOLERANCE) -> Callable:
     """SciPy's L-BFGS-B around a compiled value and gradient."""
     optimize = importlib.import_module("scipy.optimize")
     value_and_grad = jax.jit(jax.value_and_grad(fun))
@@ -119,7 +131,7 @@ def with_scipy(fun: Callable) -> Callable:
         return float(value), np.asarray(grad)
 
     def run(x0: Any) -> tuple[Any, Any]:
-        options = {"maxcor": MEMORY, "gtol": TOLERANCE, "ftol": 0.0, "maxiter": MAX_STEPS, "maxfun": 20 * MAX_STEPS}
+        options = {"maxcor": MEMORY, "gtol": tolerance, "ftol": 0.0, "maxiter": MAX_STEPS, "maxfun": 20 * MAX_STEPS}
         end = optimize.minimize(both, np.asarray(x0), jac=True, method="L-BFGS-B", options=options)
         return end.x, end.nfev
 
@@ -128,6 +140,7 @@ def with_scipy(fun: Callable) -> Callable:
 
 PEERS = {
     "funcgd": with_funcgd,
+    "not in jit": called_directly,
     "optax": with_optax,
     "jaxopt": with_jaxopt,
     "optimistix": with_optimistix,
@@ -137,6 +150,8 @@ PEERS = {
 
 def installed(name: str) -> bool:
     """Whether a peer can be imported."""
+    if name == "not in jit":
+        return True
     try:
         importlib.import_module("scipy.optimize" if name == "scipy" else name)
     except ImportError:

@@ -200,6 +200,11 @@ def as_count(n: Any, least: int = 1) -> int:
     return int(n)
 
 
+def as_optional_count(n: Any) -> int | None:
+    """`as_count`, and None for None."""
+    return None if n is None else as_count(n)
+
+
 def as_dtype(dtype: Any) -> str:
     """The name of a floating `dtype`: hashable, and code when printed.
 

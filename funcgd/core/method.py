@@ -14,6 +14,6 @@ class Evaluation(NamedTuple):
     value: Any  # (), f(x)
     gradient_norm: Any  # (), ‖∇f(x)‖₂; with constraints that of what is 0 at a solution
     aux: Any = None  # what fun returned beside its value
-    accepted: Any = True  # (), bool: whether the point is an iterate, not a trial that was rejected
+    accepted: Any = True  # (), bool: whether the point is an iterate, not a trial; True itself if that is always so
     code: Any = 0  # (), int32: the StopReason for which the method itself gives up; 0 goes on
     gradient_max: Any = None  # (), the same in the maximum norm; None where nobody computes it

@@ -58,7 +58,7 @@ def add_pair(pairs: Pairs, s: Params, y: Params) -> Pairs:
         curvature / jnp.where(good, new_yy, 1),
         (slot + 1) % pairs.sy.size,
     )
-    small = jax.tree.map(lambda a, b: jnp.where(good, a, b), new[2:], pairs[2:])
+    small = tree.where(good, new[2:], pairs[2:])
     return Pairs(new.s, new.y, *small)
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "add_scale",
     "cast",
     "div",
+    "equal",
     "full_like",
     "get",
     "get_all_with_path",
@@ -31,6 +32,7 @@ __all__ = [
     "sub",
     "sum",
     "vdot",
+    "where",
     "zeros_like",
 ]
 
@@ -76,23 +78,43 @@ def div(x: Any, y: Any) -> Any:
 
 
 def scale(scalar: Any, x: Any) -> Any:
-    """scalar · x.
+    """scalar · x, in the dtypes of x.
 
     >>> from funcgd import tree
     >>> tree.scale(2.0, {"w": 3.0})
     {'w': 6.0}
     """
-    return jax.tree.map(lambda a: scalar * a, x)
+    return jax.tree.map(lambda a: _as_factor(scalar, a) * a, x)
 
 
 def add_scale(x: Any, scalar: Any, y: Any) -> Any:
-    """x + scalar · y.
+    """x + scalar · y, in the dtypes of x and y.
 
     >>> from funcgd import tree
     >>> tree.add_scale((1.0,), -0.5, (4.0,))
     (-1.0,)
     """
-    return jax.tree.map(lambda a, b: a + scalar * b, x, y)
+    return jax.tree.map(lambda a, b: a + _as_factor(scalar, b) * b, x, y)
+
+
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """x where the condition, (), holds, else y.
+
+    >>> from funcgd import tree
+    >>> float(tree.where(True, {"w": 1.0}, {"w": 2.0})["w"])
+    1.0
+    """
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), x, y)
+
+
+def equal(x: Any, y: Any) -> jax.Array:
+    """(), bool: whether all entries are equal; NaN equals nothing.
+
+    >>> from funcgd import tree
+    >>> bool(tree.equal({"w": 1.0}, {"w": 1.0}))
+    True
+    """
+    return jax.tree.reduce(jnp.logical_and, jax.tree.map(lambda a, b: jnp.all(a == b), x, y), jnp.bool_(True))
 
 
 def vdot(x: Any, y: Any) -> jax.Array:
@@ -240,6 +262,13 @@ def get(x: Any, name: str, default: Any = KeyError) -> Any:
         return default
     places = f"stands at {', '.join(path for path, _ in found)}" if found else "is not there"
     raise KeyError(f"tree.get: `{name}` must be in the tree exactly once, but it {places}.")
+
+
+def _as_factor(scalar: Any, leaf: Any) -> Any:
+    """A real number of any precision as one that keeps the dtype of a leaf."""
+    dtype = jnp.result_type(leaf)
+    real = isinstance(scalar, (jax.Array, np.ndarray, np.generic)) and jnp.issubdtype(scalar.dtype, jnp.floating)
+    return jnp.asarray(scalar, dtype) if real and jnp.issubdtype(dtype, jnp.inexact) else scalar
 
 
 def _common_dtype(*trees: Any) -> Any:

@@ -5,10 +5,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from funcgd.core import tree
 from funcgd.core.fields import as_count, number, static
 from funcgd.core.types import Scalar
 from funcgd.core.values import value
-from funcgd.line_searches.search import LineSearch, Trial, choose, is_finite, verdict
+from funcgd.line_searches.search import LineSearch, Trial, is_finite, verdict
 
 # What the trial under way is for.
 BRACKETING, FIRST_SECANT, SECOND_SECANT, HALVING, SHRINKING = range(5)
@@ -89,7 +90,7 @@ class HagerZhang(LineSearch):
         wolfe = (decreased | by_slope) & (trial.slope >= sigma * start.slope)
 
         lowest = finite & decreased & (trial.value < state.best.value)
-        best = choose(lowest, trial, state.best)
+        best = tree.where(lowest, trial, state.best)
         after, step = self._close_in(state, trial, limit)
         stuck = (step == after.left.step) | (step == after.right.step) | ~jnp.isfinite(step)
         ended = stuck | (after.trials >= self.max_trials)
@@ -104,13 +105,13 @@ class HagerZhang(LineSearch):
         dtype = trial.step.dtype
         old, finite = state, is_finite(trial)
         falls = finite & (trial.slope < 0) & (trial.value <= limit)
-        left, right = choose(falls, trial, old.left), choose(falls, old.right, trial)
+        left, right = tree.where(falls, trial, old.left), tree.where(falls, old.right, trial)
         grows = (state.phase == BRACKETING) & falls
         shrinks = ~grows & ~(is_finite(right) & (right.slope >= 0))
         width = right.step - left.step
 
         # The second secant of a round goes through both trials that were this end of the bracket.
-        second = _secant(choose(falls, old.left, old.right), trial)
+        second = _secant(tree.where(falls, old.left, old.right), trial)
         inside = (second > left.step) & (second < right.step)
         goes_second = (state.phase == FIRST_SECANT) & inside
         closing = (state.phase == FIRST_SECANT) | (state.phase == SECOND_SECANT) | (state.phase == SHRINKING)

@@ -61,8 +61,3 @@ def is_finite(trial: Trial) -> jax.Array:
 def rounding_error(value: jax.Array, units: Any = 10) -> jax.Array:
     """How far values near `value` may be off: so many times the precision of the dtype."""
     return jnp.asarray(units, value.dtype) * jnp.finfo(value.dtype).eps * jnp.abs(value)
-
-
-def choose(condition: jax.Array, a: Trial, b: Trial) -> Trial:
-    """One of two trials."""
-    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)

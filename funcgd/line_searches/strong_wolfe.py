@@ -5,11 +5,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from funcgd.core import tree
 from funcgd.core.fields import as_count, number, static
 from funcgd.core.types import Scalar
 from funcgd.core.values import value
 from funcgd.line_searches.interpolate import cubic_minimizer
-from funcgd.line_searches.search import LineSearch, Trial, choose, is_finite, rounding_error, verdict
+from funcgd.line_searches.search import ACCEPT, LineSearch, Trial, is_finite, rounding_error, verdict
 
 # In parts of the bracket, seen from its lower end: no trial is nearer to an end than this.
 MARGIN = 0.1
@@ -93,14 +94,24 @@ class StrongWolfe(LineSearch):
         finite, above = is_finite(trial), trial.value - (start.value + c1 * trial.step * start.slope)
         by_slope = (above <= tolerance) & (trial.slope <= (2 * c1 - 1) * start.slope)
         enough = finite & ((above <= 0) | by_slope)
-        wolfe = enough & (jnp.abs(trial.slope) <= -c2 * start.slope)
+        wolfe = enough & (jnp.abs(trial.slope) <= -c2 * start.slope) & (trial.step > 0)
+        lower = enough & (trial.value <= state.low.value + tolerance)
+        return jax.lax.cond(  # most trials are accepted, and need no other
+            wolfe,
+            lambda: (state, jnp.int32(ACCEPT), trial.step),
+            lambda: self._go_on(state, start, trial, lower, tolerance),
+        )
 
-        after, step = _close_in(state, trial, enough & (trial.value <= state.low.value + tolerance), tolerance)
+    def _go_on(
+        self, state: Bracket, start: Trial, trial: Trial, lower: jax.Array, tolerance: jax.Array
+    ) -> tuple[Bracket, jax.Array, jax.Array]:
+        """What to do after a trial that does not fulfil both conditions."""
+        after, step = _close_in(state, trial, lower, tolerance)
         stuck = (step == after.low.step) | (after.bracketed & (step == after.high.step)) | ~jnp.isfinite(step)
         ended = stuck | (after.trials >= self.max_trials)
         better = after.low.value < start.value  # not only within rounding errors, or methods would go on for ever
         here = better & (after.low.step == trial.step)
-        accept = (wolfe | (ended & here) | state.returning) & finite & (trial.step > 0)
+        accept = ((ended & here) | state.returning) & is_finite(trial) & (trial.step > 0)
         after = after._replace(returning=ended & better)
         give_up = state.returning | (ended & ~after.returning)
         return after, verdict(accept, give_up), jnp.where(after.returning, after.low.step, step)
@@ -111,15 +122,15 @@ def _close_in(state: Bracket, trial: Trial, lower: jax.Array, tolerance: jax.Arr
     low, high, grows, finite = state.low, state.high, ~state.bracketed, is_finite(trial)
     ahead = jnp.where(grows, 1, jnp.sign(high.step - low.step))
     turned = lower & (trial.slope * ahead >= 0)  # the minimum lies between both lower ends
-    new_low = choose(lower, trial, low)
-    new_high = choose(lower, choose(turned, low, high), trial)
+    new_low = tree.where(lower, trial, low)
+    new_high = tree.where(lower, tree.where(turned, low, high), trial)
     grows = grows & lower & ~turned
 
     # As parts of the bracket, or of the last step where it grows. Where there is no upper end with numbers, both lower
     # ends are extrapolated.
     usable = ~grows & is_finite(new_high)
     part = jnp.where(grows, trial.step - low.step, new_high.step - new_low.step)
-    ahead_of = choose(usable, new_high, low)
+    ahead_of = tree.where(usable, new_high, low)
     found = (cubic_minimizer(new_low, ahead_of, tolerance) - new_low.step) / jnp.where(part == 0, 1, part)
     most = jnp.where(grows, GROWTH, jnp.where(usable, 1 - MARGIN, 0.5))
     found = jnp.where(found > 0, jnp.clip(found, MARGIN, most), jnp.where(grows, GROWTH, 0.5))

@@ -30,7 +30,7 @@ def projection_l2_ball(tree: Any, scale: Any = 1.0) -> Any:
     """
     scale = radius("projection_l2_ball", "scale", scale)
     x = widened("projection_l2_ball", tree)
-    return narrowed(_choose(trees.norm(x) > scale, _on_sphere(x, scale), x), tree)
+    return narrowed(trees.where(trees.norm(x) > scale, _on_sphere(x, scale), x), tree)
 
 
 def projection_l2_sphere(tree: Any, scale: Any = 1.0) -> Any:
@@ -56,7 +56,7 @@ def projection_l2_sphere(tree: Any, scale: Any = 1.0) -> Any:
     scale = radius("projection_l2_sphere", "scale", scale)
     x = widened("projection_l2_sphere", tree)
     zero = trees.norm(x) == 0
-    return narrowed(_on_sphere(_choose(zero, trees.ones_like(x), x), scale), tree)
+    return narrowed(_on_sphere(trees.where(zero, trees.ones_like(x), x), scale), tree)
 
 
 def projection_linf_ball(tree: Any, scale: Any = 1.0) -> Any:
@@ -95,7 +95,3 @@ def _on_sphere(x: Any, scale: Any) -> Any:
         return times(times(times(a, 1 / factor), 1 / jnp.where(r == 0, 1, r)), scale)
 
     return jax.tree.map(shrink, x)
-
-
-def _choose(condition: jax.Array, x: Any, y: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), x, y)

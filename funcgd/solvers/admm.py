@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from funcgd.core import tree
 from funcgd.core.coordinates import from_vector, to_vector
 from funcgd.core.fields import field, number
 from funcgd.core.method import Evaluation
@@ -14,8 +15,9 @@ from funcgd.core.types import Params, Scalar
 from funcgd.core.values import value
 from funcgd.projections.regularizer import Regularizer
 from funcgd.solvers import composite
+from funcgd.solvers.hessian import hessian_matrix
 from funcgd.solvers.proximal_gradient import as_regularizer
-from funcgd.solvers.quadratic import hessian, is_mispredicted
+from funcgd.solvers.quadratic import is_mispredicted
 
 LEAST_CONDITION = 1e-4  # the smallest eigenvalue that ρ looks at, as a part of the largest
 
@@ -70,9 +72,13 @@ class ADMM:
     regularizer: Regularizer = field("plain", as_regularizer)
     penalty: Scalar | None = number("(0, inf)", default=None, schedule=False)
 
+    def feasible(self, x: Params) -> Params:
+        """x, or a point near it where h is finite."""
+        return self.regularizer.prox(x, 0.0)
+
     def init(self, fun: Callable, x: Params, args: tuple) -> ADMMState:
         """The state before the first evaluation: the eigenvalues of the Hessian."""
-        values, vectors = jnp.linalg.eigh(hessian(fun, x, args))
+        values, vectors = jnp.linalg.eigh(hessian_matrix(fun, x, args))
         none = jnp.zeros_like(values)
         return ADMMState(values, vectors, none, none, jnp.bool_(True))
 
@@ -81,8 +87,6 @@ class ADMM:
         new, aux = composite.evaluate(fun, x, args)
         real = new.value.dtype
         v, g, q = to_vector(x), to_vector(new.grads), state.eigenvectors
-        inside = jax.lax.cond(state.first, lambda x: self.regularizer.prox(x, 0.0), lambda x: x, x)
-        outside = state.first & ~composite.same(x, inside)
         largest = jnp.max(jnp.abs(state.eigenvalues))
         largest = jnp.where(largest > 0, largest, 1)
         rho = self._penalty(state, largest)
@@ -95,10 +99,10 @@ class ADMM:
         wrong = ~state.first & is_mispredicted(state.predicted, g, largest * jnp.linalg.norm(v))
         code = jnp.where(wrong, jnp.int32(StopReason.NOT_QUADRATIC), jnp.int32(0))
         eta = jnp.asarray(1 / largest, real)
-        moved = self.regularizer.prox(composite.against(x, new.grads, eta), eta)
+        moved = self.regularizer.prox(tree.add_scale(x, -eta, new.grads), eta)
         norm, most = composite.mapping_norms(x, moved, eta)
         total = new.value + jnp.asarray(self.regularizer.value(x), real)
-        at_x = Evaluation(jnp.where(outside, jnp.inf, total), norm, aux, ~outside, code, most)
+        at_x = Evaluation(total, norm, aux, True, code, most)
         return x_next, ADMMState(state.eigenvalues, q, raised - after, predicted, jnp.bool_(False)), at_x
 
     def _penalty(self, state: ADMMState, largest: jax.Array) -> jax.Array:

@@ -75,4 +75,4 @@ class BFGS(LineSearchMethod):
 
     def first_step(self, memory: BFGSMemory, direction: Params, slope: jax.Array, step: Step, first: Any) -> jax.Array:
         del memory, step
-        return one_or_short(direction, slope, first)
+        return one_or_short(slope, first)

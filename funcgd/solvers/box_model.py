@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from funcgd.core import tree
 from funcgd.core.pairs import has_curvature
 
 
@@ -48,7 +49,7 @@ def learn_pair(model: Model, s: jax.Array, y: jax.Array) -> Model:
         (y @ y) / curvature,
         (slot + 1) % model.sy.size,
     )
-    return jax.tree.map(lambda a, b: jnp.where(good, a, b), new, model)
+    return tree.where(good, new, model)
 
 
 def forget_pairs(model: Model, when: jax.Array) -> Model:

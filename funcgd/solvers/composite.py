@@ -82,28 +82,7 @@ def spectral(found: Comparison, step: jax.Array, most: float = 100.0) -> jax.Arr
     return jnp.where(moved, jnp.where(found.bend > 0, jnp.minimum(best, limit), limit), step)
 
 
-def first_step(grads: Params, real: Any) -> jax.Array:
-    """η where nothing is known: a step of length 1 at most."""
-    return 1 / jnp.maximum(1, jnp.asarray(tree.norm(grads), real))
-
-
-def against(x: Params, grads: Params, step: jax.Array) -> Params:
-    """x − η∇f."""
-    return jax.tree.map(lambda a, g: a - jnp.asarray(step, a.dtype) * g, x, grads)
-
-
 def mapping_norms(x: Params, moved: Params, step: jax.Array) -> tuple[jax.Array, jax.Array]:
     """‖(x − moved)/η‖₂ and the same in the maximum norm."""
     gap = tree.sub(x, moved)
     return jnp.asarray(tree.norm(gap), step.dtype) / step, jnp.asarray(tree.max_norm(gap), step.dtype) / step
-
-
-def same(x: Params, y: Params) -> jax.Array:
-    """Whether all entries are equal."""
-    equal = [jnp.all(a == b) for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True)]
-    return jnp.all(jnp.stack(equal))
-
-
-def choose(condition: jax.Array, x: Any, y: Any) -> Any:
-    """x where the condition holds, else y, for trees."""
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), x, y)

@@ -15,7 +15,8 @@ from funcgd.core.values import value
 from funcgd.projections.separable import Separable, shrink
 from funcgd.projections.wide import prefixed
 from funcgd.solvers import composite
-from funcgd.solvers.quadratic import hessian, is_mispredicted
+from funcgd.solvers.hessian import hessian_matrix
+from funcgd.solvers.quadratic import is_mispredicted
 
 
 class CoordinateState(NamedTuple):
@@ -80,7 +81,7 @@ class CoordinateDescent:
         for path, leaf in jax.tree_util.tree_leaves_with_path(x):
             if jnp.iscomplexobj(leaf):
                 raise TypeError(f"CoordinateDescent: `x0{jax.tree_util.keystr(path)}` must be real, got {leaf.dtype}.")
-        matrix = hessian(fun, x, args)
+        matrix = hessian_matrix(fun, x, args)
 
         def spread(strength: Any) -> jax.Array:
             full = prefixed(

@@ -1,5 +1,6 @@
 """Powell's dogleg for nonlinear least squares."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,8 +11,10 @@ from funcgd.core.fields import as_count, number, static
 from funcgd.core.numerics import divide
 from funcgd.core.types import Scalar
 from funcgd.core.values import value
-from funcgd.solvers.linearize import Linear, shortest
-from funcgd.solvers.residual_method import ResidualMethod, Verdict
+from funcgd.solvers.dogleg import two_lines
+from funcgd.solvers.linearize import Point, shortest
+from funcgd.solvers.residual_method import Proposal, ResidualMethod
+from funcgd.solvers.verdict import Verdict, next_radius
 
 
 class Region(NamedTuple):
@@ -33,8 +36,8 @@ class DoglegLeastSquares(ResidualMethod):
         p on the path 0 → Cauchy's point → −J⁺r, as far as ‖Dp‖ ≤ Δ,    x_{k+1} = x_k + p where f falls
 
     Cauchy's point minimises ‖r + Jp‖ along steepest descent in the coordinates Dp, in which all of this is done; D is
-    the diagonal of the largest norms of the columns of J so far. The radius Δ becomes ‖Dp‖/4 where f falls by less than
-    ¼ of what the model promises, and at least 2‖Dp‖ where by more than ¾. J⁺ is the pseudoinverse.
+    the diagonal of the norms of the columns of J, each at least half of its last. The radius Δ becomes ‖Dp‖/4 where f
+    falls by less than ¼ of what the model promises, and at least 2‖Dp‖ where by more than ¾. J⁺ is the pseudoinverse.
 
     Order 2 where the residuals vanish at the solution, else 1, the faster the smaller they are.
 
@@ -42,8 +45,8 @@ class DoglegLeastSquares(ResidualMethod):
         radius: the first Δ as a part of ‖Dx₀‖, or of 1 where that is 0; in (0, ∞), no unit.
         max_trials: after so many trials without a decrease it gives up: NO_DECREASE.
 
-    Cost per step: one evaluation of r with J for each trial, mn² operations and some 10 n³. Memory: J once, and n² in
-    the state. The iterates do not depend on the units of x and r. Minimises only `fg.least_squares(…)`.
+    Cost per step: one evaluation of r with J for each trial, mn² operations and some 10 n³. Memory: some four times J.
+    The iterates do not depend on the units of x and r. Minimises only `fg.least_squares(…)`.
 
     Raises:
         TypeError: if `fun` is no `fg.least_squares`.
@@ -65,31 +68,18 @@ class DoglegLeastSquares(ResidualMethod):
         return Region(jnp.asarray(self.radius, dtype), jnp.zeros((), dtype))
 
     def adapt(self, control: Region, verdict: Verdict, x: jax.Array, scale: jax.Array) -> Region:
-        radius, length = control
-        wider = jnp.where(verdict.gain > 0.75, jnp.maximum(radius, 2 * length), radius)
-        radius = jnp.where(verdict.gain >= 0.25, wider, length / 4)
         size = jnp.asarray(tree.norm(scale * jnp.asarray(x, scale.dtype)), scale.dtype)
         begin = control.radius * jnp.where(size > 0, size, 1)
-        radius = jnp.where(verdict.settled, control.radius, radius)
-        return Region(jnp.where(verdict.first, begin, radius), length)
+        radius = next_radius(verdict, control.radius, control.length)
+        return Region(jnp.where(verdict.first, begin, radius), control.length)
 
-    def trial(self, linear: Linear, scale: jax.Array, control: Region) -> tuple[jax.Array, Region]:
-        # In units of ‖c‖ and of D, where the columns are not longer than 1, so that squares stay in range.
-        unit = jnp.asarray(tree.norm(linear.offset), scale.dtype)
-        c, a = divide(linear.offset, unit), linear.matrix / scale
-        newton, down = shortest(Linear(a, c), jnp.ones_like(scale)), -(c @ a)
+    def propose(self, at: Point, scale: jax.Array, control: Region, bend: Callable) -> Proposal:
+        del bend
+        # In units of ‖r‖ and of D, where the columns are not longer than 1, so that squares stay in range.
+        unit = jnp.asarray(tree.norm(at.residuals), scale.dtype)
+        r, a = divide(at.residuals, unit), at.jacobian / scale
+        newton, down = shortest(a, r, jnp.ones_like(scale)), -(r @ a)
         cauchy = divide(down @ down, jnp.sum((a @ down) ** 2)) * down
-        q = _path(cauchy, newton, divide(control.radius, unit))
-        length = unit * jnp.asarray(tree.norm(q), scale.dtype)
-        return unit * q / scale, Region(control.radius, length)
-
-
-def _path(cauchy: jax.Array, newton: jax.Array, radius: jax.Array) -> jax.Array:
-    """The point of the path 0 → cauchy → newton at the distance `radius` from 0, or its end if that is nearer."""
-    short, second = jnp.linalg.norm(cauchy), newton - cauchy
-    # ‖cauchy + τ second‖ = radius, by the root of the quadratic that does not cancel.
-    a, b, room = second @ second, cauchy @ second, jnp.maximum((radius - short) * (radius + short), 0)
-    root = jnp.sqrt(b * b + a * room)
-    tau = jnp.where(b > 0, divide(room, b + root), divide(root - b, a))
-    along = jnp.where(short < radius, cauchy + jnp.clip(tau, 0, 1) * second, divide(radius, short) * cauchy)
-    return jnp.where(jnp.linalg.norm(newton) <= radius, newton, along)
+        q = two_lines(cauchy, newton, divide(control.radius, unit))
+        length, p = unit * jnp.asarray(tree.norm(q), scale.dtype), unit * q / scale
+        return Proposal(p, at.decrease(p), Region(control.radius, length))

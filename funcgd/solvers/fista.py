@@ -13,11 +13,11 @@ from funcgd.core.stop import StopReason
 from funcgd.core.types import Params, Scalar
 from funcgd.core.values import value
 from funcgd.projections.regularizer import Regularizer
-from funcgd.solvers import composite
-from funcgd.solvers.composite import Smooth, choose
+from funcgd.solvers import composite, first_steps
+from funcgd.solvers.composite import Smooth
 from funcgd.solvers.proximal_gradient import as_regularizer
 
-START, MOVED_START, AHEAD, TRIAL = 0, 1, 2, 3
+START, AHEAD, TRIAL = 0, 1, 2
 MAX_TRIALS = 40
 
 
@@ -74,6 +74,10 @@ class FISTA:
     step_size: Scalar | None = number("(0, inf)", default=None, schedule=False)
     restart: bool = static(default=True, one_of=(True, False))
 
+    def feasible(self, x: Params) -> Params:
+        """x, or a point near it where h is finite."""
+        return self.regularizer.prox(x, 0.0)
+
     def init(self, fun: Callable, x: Params, args: tuple) -> FISTAState:
         """The state before the first evaluation."""
         value, _ = jax.eval_shape(fun, x, args)
@@ -86,25 +90,22 @@ class FISTA:
         new, aux = composite.evaluate(fun, x, args)
         real = state.step.dtype
         total = new.value + jnp.asarray(self.regularizer.value(x), real)
-        starts, ahead = state.phase == START, state.phase == AHEAD
-        inside = jax.lax.cond(starts, lambda x: self.regularizer.prox(x, 0.0), lambda x: x, x)
-        outside = starts & ~composite.same(x, inside)
+        ahead = state.phase == AHEAD
         good, eta = self._judge(state, new)
         trial = state.phase == TRIAL
-        stuck = trial & (state.trials > 0) & composite.same(x, state.base.x)  # η so short that nothing moves
-        accepted = good & ~outside & ~ahead & ~stuck
+        stuck = trial & (state.trials > 0) & tree.equal(x, state.base.x)  # η so short that nothing moves
+        accepted = good & ~ahead & ~stuck
         y, t, momentum = self._extrapolate(state, x)
         t = jnp.where(accepted, t, state.t)
         eta = jnp.where(momentum & accepted, jnp.minimum(eta, state.step), jnp.where(ahead, state.step, eta))
         base = self._base(state, new, accepted, ahead)
-        at = choose(accepted, new, state.at)
-        trials = jnp.where(accepted | ahead | outside, 0, state.trials + 1)
+        at = tree.where(accepted, new, state.at)
+        trials = jnp.where(accepted | ahead, 0, state.trials + 1)
         phase = jnp.where(accepted & momentum, jnp.int32(AHEAD), jnp.int32(TRIAL))
-        phase = jnp.where(outside, jnp.int32(MOVED_START), phase)
-        x_next = choose(outside, inside, choose(accepted & momentum, y, self._move(base, eta)))
+        x_next = tree.where(accepted & momentum, y, self._move(base, eta))
         norm, largest = composite.mapping_norms(x, self._move(new, eta), eta)
         code = jnp.where(stuck | (trials >= MAX_TRIALS), jnp.int32(StopReason.NO_DECREASE), jnp.int32(0))
-        value = jnp.where(outside | ahead, jnp.inf, total)  # y need not be feasible
+        value = jnp.where(ahead, jnp.inf, total)  # y need not be feasible
         at_x = Evaluation(value, norm, aux, accepted, code, largest)
         return x_next, FISTAState(at, base, eta, t, trials, phase), at_x
 
@@ -114,7 +115,7 @@ class FISTA:
         return tree.sub(x, self._move(at_x, jnp.ones_like(at_x.value)))
 
     def _move(self, base: Smooth, step: jax.Array) -> Params:
-        return self.regularizer.prox(composite.against(base.x, base.grads, step), step)
+        return self.regularizer.prox(tree.add_scale(base.x, -step, base.grads), step)
 
     def _judge(self, state: FISTAState, new: Smooth) -> tuple[jax.Array, jax.Array]:
         """Whether a point becomes an iterate, and η for the next trial, if it may grow."""
@@ -123,7 +124,7 @@ class FISTA:
         found, trial = composite.compare(state.base, new), state.phase == TRIAL
         finite = jnp.isfinite(new.value) & jnp.isfinite(found.bend)
         good = ~trial | (finite & composite.is_majorized(found, state.base, new, state.step))
-        first = composite.first_step(new.grads, state.step.dtype)
+        first = first_steps.short(new.grads, state.step.dtype)
         longer = jnp.maximum(composite.spectral(found, state.step), state.step)
         return good, jnp.where(good, jnp.where(trial, longer, first), composite.shorter(found, state.step))
 
@@ -141,4 +142,4 @@ class FISTA:
     def _base(self, state: FISTAState, new: Smooth, accepted: jax.Array, ahead: jax.Array) -> Smooth:
         """Where the next proximal step starts: x or y as just evaluated; x again, if f is not finite at y."""
         usable = jnp.isfinite(new.value) & jnp.isfinite(tree.norm(new.grads))
-        return choose(accepted | (ahead & usable), new, choose(ahead, state.at, state.base))
+        return tree.where(accepted | (ahead & usable), new, tree.where(ahead, state.at, state.base))

@@ -6,34 +6,32 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from funcgd.core.coordinates import from_vector
-from funcgd.core.least_squares import residuals_of
-from funcgd.core.types import Params
+from funcgd.core.fields import as_count, static
 from funcgd.core.values import value
-from funcgd.line_searches.backtracking import Backtracking
-from funcgd.line_searches.search import LineSearch
-from funcgd.solvers.line_search_method import LineSearchMethod, Step
-from funcgd.solvers.linearize import linearize, shortest
+from funcgd.solvers.linearize import Point, shortest
+from funcgd.solvers.residual_method import Proposal, ResidualMethod
+from funcgd.solvers.verdict import Verdict
 
 
 @value
-class GaussNewton(LineSearchMethod):
-    """Least squares by linear least squares: to the minimum of the linearised residuals, or as far as a search goes.
+class GaussNewton(ResidualMethod):
+    """Least squares by linear least squares: to the minimum of the linearised residuals, or a part of the way.
 
         x_{k+1} = x_k + α_k p,    p = argmin ‖r + Jp‖,    J the Jacobian of the residuals r
 
-    Where J has not full rank, p is the shortest such step, its coordinates measured in the norms of the columns of J;
-    singular values below rounding count as 0. Near such points it may be slow, and LevenbergMarquardt is safer.
+    α begins as 1, is halved while f does not fall, and doubles up to 1 after a step. Where J has not full rank, p is
+    the shortest such step, its coordinates measured in the norms of the columns of J; singular values below rounding
+    count as 0. Near such points it may be slow or give up, and LevenbergMarquardt is safer.
 
     Order 2 where the residuals vanish at the solution, else 1, the faster the smaller they are; linear residuals take
     one step.
 
     Args:
-        search: how α is found; α = 1 is tried first.
+        max_trials: after so many trials without a decrease it gives up: NO_DECREASE.
 
-    Cost: one evaluation for each trial, mostly one for each step. Each step adds J, by n evaluations forward or m
-    backward, and mn² operations. Memory: some three times J. It has no parameter with a unit, and the iterates do not
-    depend on the units of x and r. Minimises only `fg.least_squares(…)`.
+    Cost: one evaluation of r with J for each trial, mostly one for each step, and mn² operations. Memory: some four
+    times J. It has no parameter with a unit, and the iterates do not depend on the units of x and r. Minimises only
+    `fg.least_squares(…)`.
 
     Raises:
         TypeError: if `fun` is no `fg.least_squares`.
@@ -49,14 +47,16 @@ class GaussNewton(LineSearchMethod):
     (2.0, 1.0)
     """
 
-    search: LineSearch = Backtracking()
+    max_trials: int = static(default=50, convert=as_count)
 
-    def descend(self, fun: Callable, args: tuple, memory: Any, x: Params, grads: Params) -> Params:
-        del memory, grads
-        at = linearize(residuals_of("GaussNewton", fun), x, args)
-        p = shortest(at.linear, jnp.where(at.columns > 0, at.columns, 1))
-        return from_vector(jnp.asarray(p, at.x.dtype), x)
+    def control(self, dtype: Any) -> jax.Array:
+        return jnp.ones((), dtype)
 
-    def first_step(self, memory: Any, direction: Params, slope: jax.Array, step: Step, first: Any) -> jax.Array:
-        del memory, direction, step, first
-        return jnp.ones_like(slope)
+    def adapt(self, control: jax.Array, verdict: Verdict, x: jax.Array, scale: jax.Array) -> jax.Array:
+        del x, scale
+        return jnp.where(verdict.accepted, jnp.minimum(1, 2 * control), control / 2)
+
+    def propose(self, at: Point, scale: jax.Array, control: jax.Array, bend: Callable) -> Proposal:
+        del scale, bend
+        p = control * shortest(at.jacobian, at.residuals, jnp.where(at.columns > 0, at.columns, 1))
+        return Proposal(p, at.decrease(p), control)

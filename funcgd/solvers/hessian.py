@@ -6,8 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from funcgd.calculus.hessian import hessian_matrix as all_products
+from funcgd.calculus.hessian import hessian_operator
 from funcgd.core import numerics
-from funcgd.core.coordinates import from_vector, to_vector
 from funcgd.core.types import Params
 
 
@@ -17,12 +18,7 @@ def hessian_product(fun: Callable, x: Params, args: tuple) -> Callable[[Any], An
     The gradient is linearised once, so that a product costs about as much as a gradient and evaluates nothing again.
     For complex x the map is linear over the real numbers, and symmetric under `tree.real_vdot`.
     """
-
-    def gradient(x: Params) -> Params:
-        grads = jax.grad(lambda x: fun(x, args)[0])(x)
-        return jax.tree.map(jnp.conj, grads)
-
-    _, product = jax.linearize(gradient, x)
+    product = hessian_operator(lambda x: fun(x, args)[0], x)
 
     def wide(v: Any) -> Any:
         return jax.tree.map(numerics.widen, product(jax.tree.map(lambda a, b: jnp.asarray(a, b.dtype), v, x)))
@@ -32,10 +28,7 @@ def hessian_product(fun: Callable, x: Params, args: tuple) -> Callable[[Any], An
 
 def hessian_matrix(fun: Callable, x: Params, args: tuple) -> jax.Array:
     """∇²f(x) as an (n, n) matrix in the coordinates of `to_vector`, from n products; zeros where it is not finite."""
-    product = hessian_product(fun, x, args)
-    v = to_vector(x)
-    rows = jax.vmap(lambda row: to_vector(product(from_vector(row, x))))(jnp.eye(v.size, dtype=v.dtype))
-    matrix = (rows + rows.T) / 2
+    matrix = all_products(fun, x, args)
     return jnp.where(jnp.all(jnp.isfinite(matrix)), matrix, 0)
 
 

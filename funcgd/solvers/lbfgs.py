@@ -63,4 +63,4 @@ class LBFGS(LineSearchMethod):
 
     def first_step(self, memory: Pairs, direction: Params, slope: jax.Array, step: Step, first: Any) -> jax.Array:
         del memory, step
-        return one_or_short(direction, slope, first)
+        return one_or_short(slope, first)

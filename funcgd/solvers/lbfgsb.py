@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from funcgd.core import tree
 from funcgd.core.coordinates import from_vector, to_vector
 from funcgd.core.fields import as_count, field, static
-from funcgd.core.method import Evaluation
 from funcgd.core.types import Params
 from funcgd.core.values import value
 from funcgd.line_searches.search import LineSearch
@@ -17,7 +16,7 @@ from funcgd.line_searches.strong_wolfe import StrongWolfe
 from funcgd.solvers.box import as_bound, check_order, spread
 from funcgd.solvers.box_model import Model, forget_pairs, learn_pair, minimizer, no_model
 from funcgd.solvers.first_steps import one_or_short
-from funcgd.solvers.line_search_method import LineSearchMethod, LineState, Step
+from funcgd.solvers.line_search_method import LineSearchMethod, Step
 
 
 @value
@@ -86,11 +85,11 @@ class LBFGSB(LineSearchMethod):
         room = jnp.where(p > 0, upper - here, here - lower) / jnp.where(p == 0, 1, jnp.abs(p))
         return jnp.min(jnp.where(p == 0, jnp.inf, room), initial=jnp.inf)
 
-    def project(self, x: Params) -> Params:
+    def feasible(self, x: Params) -> Params:
         return from_vector(jnp.clip(to_vector(x), *self._bounds(x)), x)
 
     def residual(self, x: Params, grads: Params) -> Params:
-        return tree.sub(x, self.project(tree.sub(x, grads)))
+        return tree.sub(x, self.feasible(tree.sub(x, grads)))
 
     def optimality(self, fun: Callable, x: Params, args: tuple) -> Params:
         """What is 0 at a solution, for its derivative: x − P(x − ∇f)."""
@@ -98,20 +97,7 @@ class LBFGSB(LineSearchMethod):
 
     def first_step(self, memory: Model, direction: Params, slope: jax.Array, step: Step, first: Any) -> jax.Array:
         del memory, step
-        return one_or_short(direction, slope, first)
-
-    def step(self, fun: Callable, x: Params, state: LineState, args: tuple) -> tuple[Params, LineState, Evaluation]:
-        """One evaluation, at x; where x is a start outside, none, and the next x is its projection."""
-        inside = self.project(x)
-        outside = jnp.any(to_vector(inside) != to_vector(x)) & (state.count == 0)
-        shapes = jax.eval_shape(lambda: super(LBFGSB, self).step(fun, x, state, args))[2]
-
-        def move() -> tuple[Params, LineState, Evaluation]:
-            nothing = tree.zeros_like(shapes)
-            value = jnp.full_like(nothing.value, jnp.inf)
-            return inside, state, nothing._replace(value=value, accepted=jnp.bool_(False))
-
-        return jax.lax.cond(outside, move, lambda: super(LBFGSB, self).step(fun, x, state, args))
+        return one_or_short(slope, first)
 
     def _bounds(self, x: Params) -> tuple[jax.Array, jax.Array]:
         return spread("LBFGSB", "lower", self.lower, x), spread("LBFGSB", "upper", self.upper, x)

@@ -37,7 +37,7 @@ class LineSearchMethod:
 
     A subclass is a value with a field `search` and defines how directions are chosen: `direction(memory, x, grads)`,
     which should lead downhill, and `first_step`, the α to try first; where it has a memory also `remember`, `learn` and
-    `forget`. With constraints it defines `fallback`, `longest`, `project` and `residual`, too.
+    `forget`. With constraints it defines `fallback`, `longest`, `feasible` and `residual`, too.
 
     Each evaluation of `fun` is one step of the loop: the state knows the line, and what was found on it decides whether
     the point becomes the next iterate. So `fun` stands at one place of the program, and members of a population wait
@@ -49,7 +49,6 @@ class LineSearchMethod:
     """
 
     search: LineSearch
-    searches = True  # trials may be rejected
 
     def remember(self, x: Params, grads: Params) -> Any:
         """The memory before the first step; called with shapes only, so it may not depend on the numbers."""
@@ -72,7 +71,7 @@ class LineSearchMethod:
 
     def forget(self, memory: Any, when: jax.Array, x: Params, grads: Params) -> Any:
         """The memory, or where `when` holds that of a new beginning."""
-        return jax.tree.map(lambda a, b: jnp.where(when, a, b), self.remember(x, grads), memory)
+        return tree.where(when, self.remember(x, grads), memory)
 
     def fallback(self, x: Params, grads: Params) -> Params:
         """What leads downhill for sure."""
@@ -89,8 +88,8 @@ class LineSearchMethod:
         del x, direction
         return None
 
-    def project(self, x: Params) -> Params:
-        """The nearest feasible point: what rounding errors of a trial lead back to."""
+    def feasible(self, x: Params) -> Params:
+        """The nearest feasible point: where the method begins, and what rounding errors of a trial lead back to."""
         return x
 
     def residual(self, x: Params, grads: Params) -> Params:
@@ -100,7 +99,8 @@ class LineSearchMethod:
 
     def first_step(self, memory: Any, direction: Params, slope: jax.Array, step: "Step", first: Any) -> jax.Array:
         """α to try first; `first` says that there was no step before this one."""
-        raise NotImplementedError(f"{type(self).__name__} must define `first_step(…)`.")
+        del memory, direction, step, first
+        return jnp.ones_like(slope)
 
     def init(self, fun: Callable, x: Params, args: tuple) -> LineState:
         """The state before the first evaluation: a line of length 0."""
@@ -124,11 +124,12 @@ class LineSearchMethod:
             lambda: self._next_line(state, x, grads, trial, functools.partial(self.descend, fun, args)),
             lambda: self._same_line(state, search, jnp.asarray(other, real)),
         )
-        gave_up = ~accepted & (verdict == GIVE_UP)
-        code = jnp.where(gave_up, jnp.int32(StopReason.NO_DECREASE), jnp.int32(0))
         residual = self.residual(x, grads)
-        at_x = Evaluation(f, tree.norm(residual), aux, accepted, code, tree.max_norm(residual))
-        return self.project(along(state.base, state.step, state.direction)), state, at_x
+        x = self.feasible(tree.add_scale(state.base, state.step, state.direction))
+        gave_up = (~accepted & (verdict == GIVE_UP)) | tree.equal(x, state.base)  # or the step is lost in rounding
+        code = jnp.where(gave_up, jnp.int32(StopReason.NO_DECREASE), jnp.int32(0))
+        code = jnp.where(accepted & ~jnp.isfinite(trial.slope), jnp.int32(StopReason.NON_FINITE), code)
+        return x, state, Evaluation(f, tree.norm(residual), aux, accepted, code, tree.max_norm(residual))
 
     def _next_line(self, line: LineState, x: Params, grads: Params, trial: Trial, descend: Callable) -> LineState:
         real, f = line.start.value.dtype, trial.value
@@ -138,7 +139,7 @@ class LineSearchMethod:
         slope = jnp.asarray(tree.real_vdot(grads, p), real)
         uphill = ~(slope < 0)  # NaN as well
         memory, down = self.forget(memory, uphill, x, grads), self.fallback(x, grads)
-        p = jax.tree.map(lambda a, b: jnp.where(uphill, b, a), p, down)
+        p = tree.where(uphill, down, p)
         slope = jnp.where(uphill, jnp.asarray(tree.real_vdot(grads, down), real), slope)
         step = self.first_step(memory, p, slope, taken, taken.first | uphill)
         step = self.search.first_trial(jnp.asarray(step, real))
@@ -191,8 +192,3 @@ class Step(NamedTuple):
     def y(self) -> Params:
         """∇f(x_{k+1}) − ∇f(x_k)."""
         return tree.sub(self.grads, self.line.grads)
-
-
-def along(x: Params, step: jax.Array, direction: Params) -> Params:
-    """x + αp, in the dtypes of x."""
-    return jax.tree.map(lambda a, p: a + jnp.asarray(step, a.dtype) * p, x, direction)

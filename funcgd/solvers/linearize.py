@@ -11,41 +11,42 @@ from funcgd.core.least_squares import half_square
 from funcgd.core.types import Params
 
 
-class Linear(NamedTuple):
-    """A model of the residuals that has ‖r + Jp‖² up to a constant: ‖c + Rp‖².
-
-    >>> from funcgd.solvers.linearize import Linear
-    >>> Linear._fields
-    ('matrix', 'offset')
-    """
-
-    matrix: jax.Array  # (k, n) with k = min(m, n): R of J = QR; J itself where m ≤ n
-    offset: jax.Array  # (k,): c = Qᵀr
-
-
 class Point(NamedTuple):
     """What is known at a point with coordinates x, n of them, and m residuals.
 
     >>> from funcgd.solvers.linearize import Point
     >>> Point._fields
-    ('x', 'value', 'gradient', 'linear', 'columns', 'aux')
+    ('x', 'value', 'gradient', 'residuals', 'jacobian', 'columns')
     """
 
     x: jax.Array  # (n,), real
     value: jax.Array  # (), ½‖r‖²
     gradient: jax.Array  # (n,), Jᵀr
-    linear: Linear
+    residuals: jax.Array  # (m,), r
+    jacobian: jax.Array  # (m, n), J
     columns: jax.Array  # (n,), the norms of the columns of J
-    aux: Any
+
+    @property
+    def is_finite(self) -> jax.Array:
+        """(), bool: whether a step can start here."""
+        return jnp.isfinite(self.value) & jnp.all(jnp.isfinite(self.columns)) & jnp.all(jnp.isfinite(self.gradient))
+
+    def decrease(self, p: jax.Array) -> jax.Array:
+        """(), ½‖r‖² − ½‖r + Jp‖²."""
+        change = self.jacobian @ p
+        return -(change @ (self.residuals + change / 2))
 
 
-def linearize(residuals: Callable, x: Params, args: tuple) -> Point:
-    """The residuals and their derivative at x, traced once: forward over n columns, or backward over m < n rows."""
+def linearize(residuals: Callable, x: Params, args: tuple) -> tuple[Point, Any]:
+    """(the residuals and their derivative at x, aux), traced once: forward over n columns, or backward over m < n rows.
+
+    Args:
+        residuals: (x, args) → (m real numbers, aux).
+        x: the parameters.
+        args: more arguments.
+    """
     v = to_vector(x)
-
-    def r_of(v: jax.Array) -> tuple[jax.Array, Any]:
-        return residuals(from_vector(v, x), args)
-
+    r_of = in_coordinates(residuals, x, args)
     m = jax.eval_shape(r_of, v)[0].size
     if m < v.size:
         r, backward, aux = jax.vjp(r_of, v, has_aux=True)
@@ -57,33 +58,35 @@ def linearize(residuals: Callable, x: Params, args: tuple) -> Point:
             return jax.jvp(r_of, (v,), (tangent,), has_aux=True)
 
         r, jacobian, aux = jax.vmap(forward, out_axes=(None, 1, None))(jnp.eye(v.size, dtype=v.dtype))
-    if m > v.size:
-        q, matrix = jnp.linalg.qr(jacobian)
-        linear = Linear(matrix, q.T @ r)
-    else:
-        linear = Linear(jacobian, r)
     columns = jnp.sqrt(jnp.sum(jacobian**2, 0))
-    return Point(v, half_square(r), jacobian.T @ r, linear, columns, aux)
+    return Point(v, half_square(r), jacobian.T @ r, r, jacobian, columns), aux
 
 
-def damped(linear: Linear, scale: jax.Array, damping: jax.Array) -> jax.Array:
-    """The p that minimises ‖c + Rp‖² + λ‖Dp‖², by orthogonal triangles, so that no condition number is squared.
+def in_coordinates(residuals: Callable, x: Params, args: tuple) -> Callable:
+    """v ↦ residuals(x, args), where v are the coordinates of x."""
+    return lambda v: residuals(from_vector(v, x), args)
+
+
+def damped(jacobian: jax.Array, scale: jax.Array, damping: jax.Array) -> Callable:
+    """y ↦ the p that minimises ‖y + Jp‖² + λ‖Dp‖², by orthogonal triangles, so that no condition number is squared.
 
     Args:
-        linear: (R, c).
+        jacobian: (m, n), J.
         scale: (n,), the diagonal of D, positive.
         damping: (), λ > 0.
     """
-    matrix, offset = linear
     n = scale.size
-    rows = jnp.concatenate([matrix / scale, jnp.sqrt(damping) * jnp.eye(n, dtype=matrix.dtype)])
+    rows = jnp.concatenate([jacobian / scale, jnp.sqrt(damping) * jnp.eye(n, dtype=jacobian.dtype)])
     q, triangle = jnp.linalg.qr(rows)
-    return jax.scipy.linalg.solve_triangular(triangle, -q[: offset.size].T @ offset) / scale
+    return lambda y: jax.scipy.linalg.solve_triangular(triangle, -(y @ q[: y.size])) / scale
 
 
-def shortest(linear: Linear, scale: jax.Array) -> jax.Array:
-    """The p of the least ‖Dp‖ among those that minimise ‖c + Rp‖: singular values below rounding count as 0."""
-    u, s, v = jnp.linalg.svd(linear.matrix / scale, full_matrices=False)
-    small = float(jnp.finfo(s.dtype).eps) * max(linear.matrix.shape) * jnp.max(s)
-    inverse = jnp.where(s > small, 1 / jnp.where(s > small, s, 1), 0)
-    return -((inverse * (linear.offset @ u)) @ v) / scale
+def shortest(jacobian: jax.Array, residuals: jax.Array, scale: jax.Array) -> jax.Array:
+    """The p of the least ‖Dp‖ among those that minimise ‖r + Jp‖: singular values below rounding count as 0."""
+    matrix, r = jacobian / scale, residuals
+    if matrix.shape[0] > matrix.shape[1]:
+        q, matrix = jnp.linalg.qr(matrix)
+        r = r @ q
+    u, s, v = jnp.linalg.svd(matrix, full_matrices=False)
+    large = s > float(jnp.finfo(s.dtype).eps) * max(matrix.shape) * jnp.max(s)
+    return -((jnp.where(large, 1 / jnp.where(large, s, 1), 0) * (r @ u)) @ v) / scale

@@ -74,7 +74,7 @@ class MirrorDescent(ProximalMethod):
             largest = tree.max_norm(x)
             centre = jnp.where(largest > 0, largest, 1)
             near = jax.tree.map(lambda a: jnp.maximum(a, 0) + INWARD * jnp.asarray(centre, a.dtype), x)
-            return composite.choose(inside, x, near)
+            return tree.where(inside, x, near)
         total = tree.sum(x)
         scale = jnp.asarray(self.scale, total.dtype)
         inside &= jnp.abs(total - scale) <= 100 * float(jnp.finfo(total.dtype).eps) * scale
@@ -82,7 +82,7 @@ class MirrorDescent(ProximalMethod):
         near = jax.tree.map(
             lambda a: (1 - INWARD) * a + jnp.asarray(centre, a.dtype), projection_simplex(x, self.scale)
         )
-        return composite.choose(inside, x, near)
+        return tree.where(inside, x, near)
 
     def move(self, x: Params, grads: Params, step: jax.Array) -> Params:
         powers = jax.tree.map(lambda a, g: jnp.log(a) - jnp.asarray(step, a.dtype) * g, x, grads)
@@ -98,7 +98,7 @@ class MirrorDescent(ProximalMethod):
         del moved
         mean = tree.sum(x) / max(tree.size(x), 1)
         step = step * jnp.asarray(mean, step.dtype)  # where xᵢ is the mean, its step is about this times its slope
-        down = composite.against(x, grads, step)
+        down = tree.add_scale(x, -step, grads)
         simplex = self.geometry == "simplex"
         return projection_simplex(down, self.scale) if simplex else projection_non_negative(down), step
 

@@ -12,7 +12,7 @@ from funcgd.core.values import value
 from funcgd.line_searches.search import LineSearch
 from funcgd.line_searches.strong_wolfe import StrongWolfe
 from funcgd.solvers.hessian import absolute_solve, cholesky, cholesky_solve, hessian_matrix
-from funcgd.solvers.line_search_method import LineSearchMethod, Step
+from funcgd.solvers.line_search_method import LineSearchMethod
 
 
 @value
@@ -56,7 +56,3 @@ class Newton(LineSearchMethod):
         lower, definite = cholesky(h)
         p = jax.lax.cond(definite, lambda: cholesky_solve(lower, g), lambda: absolute_solve(h, g))
         return from_vector(jnp.where(jnp.all(jnp.isfinite(p)), -p, -g), x)
-
-    def first_step(self, memory: Any, direction: Params, slope: jax.Array, step: Step, first: Any) -> jax.Array:
-        del memory, direction, step, first
-        return jnp.ones_like(slope)

@@ -1,14 +1,12 @@
 """Newton's method without a matrix: conjugate gradients on products with the Hessian."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from funcgd.core import tree
-from funcgd.core.coordinates import to_vector
-from funcgd.core.fields import as_count, static
+from funcgd.core.fields import as_optional_count, static
 from funcgd.core.types import Params
 from funcgd.core.values import value
 from funcgd.line_searches.search import LineSearch
@@ -16,11 +14,6 @@ from funcgd.line_searches.strong_wolfe import StrongWolfe
 from funcgd.solvers.hessian import hessian_product
 from funcgd.solvers.line_search_method import LineSearchMethod, Step
 from funcgd.solvers.truncated_cg import forcing, truncated_cg
-
-
-def as_optional_count(n: Any) -> int | None:
-    """`as_count`, and None for None."""
-    return None if n is None else as_count(n)
 
 
 @value
@@ -70,12 +63,7 @@ class NewtonCG(LineSearchMethod):
         return memory
 
     def descend(self, fun: Callable, args: tuple, memory: jax.Array, x: Params, grads: Params) -> Params:
-        limit = 2 * jax.eval_shape(to_vector, x).size if self.max_products is None else self.max_products
         tolerance = forcing(tree.norm(grads), memory)
-        p = truncated_cg(hessian_product(fun, x, args), grads, tolerance, None, limit).p
+        p = truncated_cg(hessian_product(fun, x, args), grads, tolerance, None, self.max_products).p
         usable = jnp.isfinite(tree.norm(p))
         return jax.tree.map(lambda a, g: jnp.where(usable, jnp.asarray(a, g.dtype), -g), p, grads)
-
-    def first_step(self, memory: Any, direction: Params, slope: jax.Array, step: Step, first: Any) -> jax.Array:
-        del memory, direction, step, first
-        return jnp.ones_like(slope)

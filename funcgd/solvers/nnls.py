@@ -9,7 +9,7 @@ from funcgd.core import numerics
 from funcgd.core.fields import as_count, describe
 from funcgd.core.stop import Result, StopReason, as_reason
 from funcgd.core.validate import is_inexact
-from funcgd.solvers.linearize import Linear, shortest
+from funcgd.solvers.linearize import shortest
 
 
 class _State(NamedTuple):
@@ -69,7 +69,7 @@ def _solve(a: jax.Array, b: jax.Array, limit: jax.Array) -> tuple[jax.Array, jax
 
     def step(state: _State) -> _State:
         x, free = state.x, state.free
-        z = jnp.where(free, shortest(Linear(jnp.where(free, a, 0), -c), jnp.ones_like(x)), 0)
+        z = jnp.where(free, shortest(jnp.where(free, a, 0), -c, jnp.ones_like(x)), 0)
         blocking = free & (z <= 0)
         feasible = ~jnp.any(blocking)
         # Not feasible: go towards z until the first coefficients are 0, and fix these.

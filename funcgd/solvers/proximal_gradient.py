@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from funcgd.core import tree
 from funcgd.core.fields import as_count, describe, field, number, static
 from funcgd.core.types import Params, Scalar
 from funcgd.core.values import value
@@ -46,7 +47,7 @@ class ProximalStep(ProximalMethod):
         return self.h.prox(x, 0.0)
 
     def move(self, x: Params, grads: Params, step: jax.Array) -> Params:
-        return self.h.prox(composite.against(x, grads, step), step)
+        return self.h.prox(tree.add_scale(x, -step, grads), step)
 
     def enough(self, state: ProximalState, found: Comparison, new: Smooth, total: jax.Array) -> jax.Array:
         needed = SUFFICIENT * found.distance / state.step

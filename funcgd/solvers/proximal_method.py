@@ -10,10 +10,8 @@ from funcgd.core import tree
 from funcgd.core.method import Evaluation
 from funcgd.core.stop import StopReason
 from funcgd.core.types import Params
-from funcgd.solvers import composite
-from funcgd.solvers.composite import Comparison, Smooth, choose
-
-START, MOVED_START, TRIAL = 0, 1, 2
+from funcgd.solvers import composite, first_steps
+from funcgd.solvers.composite import Comparison, Smooth
 
 
 class ProximalState(NamedTuple):
@@ -21,14 +19,14 @@ class ProximalState(NamedTuple):
 
     >>> from funcgd.solvers.proximal_method import ProximalState
     >>> ProximalState._fields
-    ('base', 'step', 'recent', 'trials', 'phase')
+    ('base', 'step', 'recent', 'trials', 'first')
     """
 
     base: Smooth  # f at x_k
     step: jax.Array  # (), η: x = move(x_k, ∇f(x_k), η) is evaluated next
     recent: jax.Array  # (memory,), f + h at the last iterates; −∞ where there was none
     trials: jax.Array  # (), int32: trials of this step that were rejected
-    phase: jax.Array  # (), int32: START: x is the start; MOVED_START: made feasible; TRIAL: a trial
+    first: jax.Array  # (), bool: whether x is the start
 
 
 class ProximalMethod:
@@ -38,7 +36,7 @@ class ProximalMethod:
     `feasible(x)` (x, or a point near it where f + h is finite) and `enough` (whether a trial is good enough); if need
     be `compare`, and `residual`, whose norm stopping rules see.
 
-    Each evaluation of `fun` is one step of the loop. A start that is not feasible is evaluated once and rejected.
+    Each evaluation of `fun` is one step of the loop.
 
     >>> import funcgd as fg
     >>> from funcgd.solvers.proximal_method import ProximalMethod
@@ -87,7 +85,7 @@ class ProximalMethod:
         zero = jnp.zeros((), value.dtype)
         base = Smooth(x, zero, jax.tree.map(jnp.zeros_like, x))
         recent = jnp.full((self.memory,), -jnp.inf, value.dtype)
-        return ProximalState(base, jnp.ones_like(zero), recent, jnp.int32(0), jnp.int32(START))
+        return ProximalState(base, jnp.ones_like(zero), recent, jnp.int32(0), jnp.bool_(True))
 
     def step(
         self, fun: Callable, x: Params, state: ProximalState, args: tuple
@@ -95,29 +93,24 @@ class ProximalMethod:
         """One evaluation, at x: an iterate, or a trial that is rejected."""
         new, aux = composite.evaluate(fun, x, args)
         total = new.value + jnp.asarray(self.penalty(x), state.step.dtype)
-        starts = state.phase == START
-        inside = jax.lax.cond(starts, self.feasible, lambda x: x, x)
-        outside = starts & ~composite.same(x, inside)
         accepted, eta = self._judge(state, new, total)
-        stuck = (state.trials > 0) & composite.same(x, state.base.x)  # η so short that nothing moves
-        accepted &= ~outside & ~stuck
-        trials = jnp.where(accepted | outside, 0, state.trials + 1)
-        base = choose(accepted, new, state.base)
+        trials = jnp.where(accepted, 0, state.trials + 1)
+        base = tree.where(accepted, new, state.base)
         recent = jnp.where(accepted, jnp.roll(state.recent, 1).at[0].set(total), state.recent)
-        phase = jnp.where(outside, jnp.int32(MOVED_START), jnp.int32(TRIAL))
         moved = self.move(base.x, base.grads, eta)
         norm, largest = composite.mapping_norms(x, *self.residual(x, new.grads, eta, moved))
-        code = jnp.where(stuck | (trials >= self.max_trials), jnp.int32(StopReason.NO_DECREASE), jnp.int32(0))
-        at_x = Evaluation(jnp.where(outside, jnp.inf, total), norm, aux, accepted, code, largest)
-        return choose(outside, inside, moved), ProximalState(base, eta, recent, trials, phase), at_x
+        over = tree.equal(moved, base.x) | (trials >= self.max_trials)
+        code = jnp.where(over, jnp.int32(StopReason.NO_DECREASE), jnp.int32(0))
+        at_x = Evaluation(total, norm, aux, accepted, code, largest)
+        return moved, ProximalState(base, eta, recent, trials, jnp.bool_(False)), at_x
 
-    def _judge(self, state: ProximalState, new: Smooth, total: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def _judge(self, state: ProximalState, new: Smooth, total: jax.Array) -> tuple[Any, jax.Array]:
         """Whether a point becomes an iterate, and η for the next trial."""
         if self.step_size is not None:
-            return jnp.bool_(True), jnp.asarray(self.step_size, state.step.dtype)
-        found, trial = self.compare(state.base, new), state.phase == TRIAL
+            return True, jnp.asarray(self.step_size, state.step.dtype)
+        found, trial = self.compare(state.base, new), ~state.first
         finite = jnp.isfinite(total) & jnp.isfinite(found.bend)
         accepted = ~trial | (finite & self.enough(state, found, new, total))
-        first = composite.first_step(new.grads, state.step.dtype)
+        first = first_steps.short(new.grads, state.step.dtype)
         longer = jnp.where(trial, composite.spectral(found, state.step), first)
         return accepted, jnp.where(accepted, longer, composite.shorter(found, state.step))

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from funcgd.core import numerics, tree
+from funcgd.core.coordinates import to_vector
 
 
 class ModelStep(NamedTuple):
@@ -14,12 +15,11 @@ class ModelStep(NamedTuple):
 
     >>> from funcgd.solvers.truncated_cg import ModelStep
     >>> ModelStep._fields
-    ('p', 'predicted', 'boundary')
+    ('p', 'predicted')
     """
 
     p: Any  # like g, in at least float32
     predicted: jax.Array  # (), −gᵀp − ½pᵀBp
-    boundary: jax.Array  # (), bool: whether the radius ended it
 
 
 class _State(NamedTuple):
@@ -29,11 +29,10 @@ class _State(NamedTuple):
     rr: jax.Array  # (), ‖r‖²
     count: jax.Array  # (), int32: products so far
     over: jax.Array  # (), bool: whether curvature or radius ended it
-    boundary: jax.Array  # (), bool
 
 
 def truncated_cg(
-    product: Callable[[Any], Any], g: Any, tolerance: jax.Array, radius: jax.Array | None, max_products: int
+    product: Callable[[Any], Any], g: Any, tolerance: jax.Array, radius: jax.Array | None, max_products: int | None
 ) -> ModelStep:
     """Conjugate gradients for Bp = −g from p = 0, until ‖Bp + g‖ ≤ tolerance·‖g‖.
 
@@ -46,7 +45,7 @@ def truncated_cg(
         g: a tree; what is computed in is at least float32.
         tolerance: (), no unit.
         radius: (), of the ball; None for none.
-        max_products: at most so many products.
+        max_products: at most so many products; None for 2n, where g has n real coordinates.
 
     Reference: Hestenes, Stiefel, Methods of conjugate gradients for solving linear systems, J. Res. NBS 49, 1952;
     Steihaug, The conjugate gradient method and trust regions in large scale optimization, SIAM J. Numer. Anal. 20,
@@ -56,6 +55,7 @@ def truncated_cg(
     length = tree.norm(g)
     real, size = length.dtype, jnp.where(length > 0, length, 1)
     g = jax.tree.map(lambda a: a / jnp.asarray(size, a.dtype), g)  # so that squares stay in range; p is linear in g
+    most = 2 * jax.eval_shape(to_vector, g).size if max_products is None else max_products
     eps, largest = float(jnp.finfo(real).eps), float(jnp.finfo(real).max) ** 0.5
     limit = None if radius is None else jnp.minimum(jnp.asarray(radius, real) / size, largest)
 
@@ -67,26 +67,23 @@ def truncated_cg(
         if limit is None:
             left = negative
             instead = jnp.where(s.count > 0, 0, jnp.where(curvature < 0, s.rr / jnp.abs(curvature), 1))
-            boundary = jnp.bool_(False)
         else:
-            left = boundary = negative | ~(tree.norm(along(s.z, step, s.d)) < limit)
+            left = negative | ~(tree.norm(tree.add_scale(s.z, step, s.d)) < limit)
             instead = to_boundary(s.z, s.d, limit)
         step = jnp.where(left, instead, step)
-        z, r = along(s.z, step, s.d), along(s.r, step, bd)
+        z, r = tree.add_scale(s.z, step, s.d), tree.add_scale(s.r, step, bd)
         rr = jnp.asarray(tree.real_vdot(r, r), real)
-        d = along(jax.tree.map(jnp.negative, r), rr / s.rr, s.d)
-        return _State(z, r, d, rr, s.count + 1, left, boundary)
+        d = tree.sub(tree.scale(rr / s.rr, s.d), r)
+        return _State(z, r, d, rr, s.count + 1, left)
 
     def go_on(s: _State) -> jax.Array:
-        return ~s.over & (s.count < max_products) & (jnp.sqrt(s.rr) > tolerance)
+        return ~s.over & (s.count < most) & (jnp.sqrt(s.rr) > tolerance)
 
-    no = jnp.bool_(False)
     rr = jnp.asarray(tree.real_vdot(g, g), real)
-    minus = jax.tree.map(jnp.negative, g)
-    end = jax.lax.while_loop(go_on, body, _State(tree.zeros_like(g), g, minus, rr, jnp.int32(0), no, no))
+    start = _State(tree.zeros_like(g), g, tree.scale(-1, g), rr, jnp.int32(0), jnp.bool_(False))
+    end = jax.lax.while_loop(go_on, body, start)
     model = -jnp.asarray(tree.real_vdot(end.z, tree.add(g, end.r)), real) / 2
-    p = jax.tree.map(lambda a: a * jnp.asarray(size, a.dtype), end.z)
-    return ModelStep(p, model * size * size, end.boundary)
+    return ModelStep(tree.scale(size, end.z), model * size * size)
 
 
 def to_boundary(z: Any, d: Any, radius: jax.Array) -> jax.Array:
@@ -94,21 +91,11 @@ def to_boundary(z: Any, d: Any, radius: jax.Array) -> jax.Array:
     length = tree.norm(d)
     unit = jnp.where(length > 0, length, 1)
     inside = tree.norm(z) / radius
-    b = jnp.asarray(tree.real_vdot(scaled(1 / radius, z), scaled(1 / unit, d)), radius.dtype)
+    b = jnp.asarray(tree.real_vdot(tree.scale(1 / radius, z), tree.scale(1 / unit, d)), radius.dtype)
     c = jnp.maximum((1 - inside) * (1 + inside), 0)
     root = jnp.sqrt(b * b + c)
     t = jnp.where(b > 0, c / jnp.where(b > 0, b + root, 1), root - b)  # the form without cancellation
     return t * (radius / unit)
-
-
-def along(x: Any, step: jax.Array, d: Any) -> Any:
-    """x + αd, in the dtypes of x."""
-    return jax.tree.map(lambda a, b: a + jnp.asarray(step, a.dtype) * b, x, d)
-
-
-def scaled(step: jax.Array, x: Any) -> Any:
-    """αx, in the dtypes of x."""
-    return jax.tree.map(lambda a: jnp.asarray(step, a.dtype) * a, x)
 
 
 def forcing(gradient_norm: jax.Array, first: jax.Array) -> jax.Array:

@@ -1,21 +1,21 @@
 """Trust regions: the minimum of a quadratic model in a ball whose radius follows how well the model does."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from funcgd.core import tree
 from funcgd.core.coordinates import from_vector, to_vector
-from funcgd.core.fields import as_count, number, static
+from funcgd.core.fields import as_count, as_optional_count, number, static
 from funcgd.core.method import Evaluation
-from funcgd.core.stop import StopReason
 from funcgd.core.types import Params, Scalar
 from funcgd.core.values import value
 from funcgd.solvers.dogleg import dogleg
 from funcgd.solvers.hessian import hessian_matrix, hessian_product
 from funcgd.solvers.truncated_cg import ModelStep, forcing, truncated_cg
+from funcgd.solvers.verdict import judge, next_radius
 
 
 class TrustRegionState(NamedTuple):
@@ -34,7 +34,6 @@ class TrustRegionState(NamedTuple):
     hessian: jax.Array | None  # (n, n), at x_k, for the dogleg
     predicted: jax.Array  # (), by how much the model falls from x_k to the trial
     length: jax.Array  # (), the distance of the trial from x_k
-    boundary: jax.Array  # (), bool: whether the radius ended the step to the trial
     radius: jax.Array  # (), Δ
     trials: jax.Array  # (), int32: rejected since x_k
     count: jax.Array  # (), int32: iterates so far
@@ -46,10 +45,10 @@ class TrustRegion:
 
         p ≈ argmin ∇f(x_k)ᵀp + ½pᵀ∇²f(x_k)p  over ‖p‖ ≤ Δ,    x_{k+1} = x_k + p where ϱ > eta
 
-    ϱ is the decrease of f by that of the model. Below ¼ the radius Δ becomes ‖p‖/4; above ¾, if p ended at the
-    boundary, it doubles. A trial that is not finite is rejected. Where the model promises no more than 10 roundings of
-    f, ϱ says nothing; then a trial is accepted if f is the same up to that and ‖∇f‖ is smaller, else the precision is
-    reached and the method gives up: NO_DECREASE. So it does at a saddle that it is started on.
+    ϱ is the decrease of f by that of the model. Below ¼ the radius Δ becomes ‖p‖/4; above ¾, at least 2‖p‖. A trial
+    that is not finite is rejected. Where the model promises no more than 10 roundings of f, ϱ says nothing; then a
+    trial is accepted if f is the same up to that and ‖∇f‖ is smaller, else the precision is reached and the method
+    gives up: NO_DECREASE. So it does at a saddle that it is started on.
 
     Order: 2 near a minimum with positive definite Hessian with "dogleg", 1.5 with "steihaug".
 
@@ -83,10 +82,8 @@ class TrustRegion:
     radius: Scalar = number("(0, inf)", default=1.0, schedule=False)
     max_radius: Scalar = number("(0, inf)", default=1e10, schedule=False)
     eta: Scalar = number("[0, 0.25)", default=1e-4, schedule=False)
-    max_products: int | None = static(default=None, convert=lambda n: None if n is None else as_count(n))
+    max_products: int | None = static(default=None, convert=as_optional_count)
     max_trials: int = static(default=50, convert=as_count)
-
-    searches = True  # trials may be rejected
 
     def init(self, fun: Callable, x: Params, args: tuple) -> TrustRegionState:
         """The state before the first evaluation: a trial in x₀ itself."""
@@ -101,7 +98,6 @@ class TrustRegion:
             hessian=jnp.zeros((n.size, n.size), n.dtype) if self.subproblem == "dogleg" else None,
             predicted=zero,
             length=norm,
-            boundary=jnp.bool_(False),
             radius=jnp.minimum(jnp.asarray(self.radius, norm.dtype), jnp.asarray(self.max_radius, norm.dtype)),
             trials=jnp.int32(0),
             count=jnp.int32(0),
@@ -113,23 +109,28 @@ class TrustRegion:
         """One evaluation, at x: the next iterate, or a trial that is rejected."""
         (f, aux), grads = jax.value_and_grad(fun, has_aux=True)(x, args)
         grads = jax.tree.map(jnp.conj, grads)
-        norm, first = tree.norm(grads), state.count == 0
-        accepted, settled, radius = self._judge(state, f, norm)
-        trials = jnp.where(accepted, 0, state.trials + 1)
-        code = jnp.where(~accepted & (settled | (trials >= self.max_trials)), jnp.int32(StopReason.NO_DECREASE), 0)
-        code = jnp.where(first & ~jnp.isfinite(norm), jnp.int32(StopReason.NON_FINITE), code)
-
-        def pick(new: Any, old: Any) -> Any:
-            return jax.tree.map(lambda a, b: jnp.where(accepted, a, b), new, old)
-
+        norm = tree.norm(grads)
+        verdict = judge(
+            state,
+            f,
+            finite=jnp.isfinite(f) & jnp.isfinite(norm),
+            smaller=norm < state.gradient_norm,
+            moved=~tree.equal(x, state.base),
+            least=self.eta,
+            max_trials=self.max_trials,
+        )
+        accepted, largest = verdict.accepted, jnp.asarray(self.max_radius, norm.dtype)
+        base, value, grads_k, norm_k = tree.where(
+            accepted, (x, f, grads, norm), (state.base, state.value, state.grads, state.gradient_norm)
+        )
         state = state._replace(
-            base=pick(x, state.base),
-            value=pick(f, state.value),
-            grads=pick(grads, state.grads),
-            gradient_norm=pick(norm, state.gradient_norm),
-            first_norm=jnp.where(first, norm, state.first_norm),
-            radius=radius,
-            trials=trials,
+            base=base,
+            value=value,
+            grads=grads_k,
+            gradient_norm=norm_k,
+            first_norm=jnp.where(verdict.first, norm, state.first_norm),
+            radius=jnp.minimum(next_radius(verdict, state.radius, state.length), largest),
+            trials=verdict.trials,
             count=state.count + jnp.int32(accepted),
         )
         hessian, model = self._solve(fun, args, state, accepted)
@@ -137,36 +138,19 @@ class TrustRegion:
             hessian=hessian,
             predicted=jnp.asarray(model.predicted, f.dtype),
             length=tree.norm(model.p),
-            boundary=model.boundary,
         )
         x_next = jax.tree.map(lambda a, p: a + jnp.asarray(p, a.dtype), state.base, model.p)
-        return x_next, state, Evaluation(f, norm, aux, accepted, code, tree.max_norm(grads))
-
-    def _judge(self, state: TrustRegionState, f: jax.Array, norm: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Whether the trial is accepted, whether f says nothing any more, and the next radius."""
-        rounding = 10 * float(jnp.finfo(f.dtype).eps) * jnp.abs(state.value)
-        settled = ~(state.predicted > rounding)  # NaN as well
-        finite = jnp.isfinite(f) & jnp.isfinite(norm)
-        ratio = jnp.where(finite, state.value - f, -jnp.inf) / jnp.where(settled, 1, state.predicted)
-        first = state.count == 0
-        enough = jnp.where(settled, (f <= state.value + rounding) & (norm < state.gradient_norm), ratio > self.eta)
-        accepted = first | (finite & enough) | (f == -jnp.inf)
-        largest = jnp.asarray(self.max_radius, state.radius.dtype)
-        wider = jnp.where((ratio > 0.75) & state.boundary, jnp.minimum(2 * state.radius, largest), state.radius)
-        radius = jnp.where(ratio < 0.25, state.length / 4, wider)
-        return accepted, settled, jnp.where(first | settled, state.radius, radius)
+        return x_next, state, Evaluation(f, norm, aux, accepted, verdict.code, tree.max_norm(grads))
 
     def _solve(
         self, fun: Callable, args: tuple, state: TrustRegionState, fresh: jax.Array
     ) -> tuple[jax.Array | None, ModelStep]:
         """The Hessian at x_k, if it is kept, and the step of the model there."""
         x, g = state.base, state.grads
-        n = jax.eval_shape(to_vector, x).size
-        limit = 2 * n if self.max_products is None else self.max_products
         tolerance = forcing(state.gradient_norm, state.first_norm)
         if state.hessian is None:
-            return None, truncated_cg(hessian_product(fun, x, args), g, tolerance, state.radius, limit)
+            return None, truncated_cg(hessian_product(fun, x, args), g, tolerance, state.radius, self.max_products)
         old = state.hessian
         h = jax.lax.cond(fresh, lambda: jnp.asarray(hessian_matrix(fun, x, args), old.dtype), lambda: old)
-        model = dogleg(h, to_vector(g), tolerance, state.radius, limit)
+        model = dogleg(h, to_vector(g), tolerance, state.radius, self.max_products)
         return h, model._replace(p=from_vector(model.p, x))

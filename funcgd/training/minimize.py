@@ -109,11 +109,6 @@ def _check(fun: Any, method: Any, args: Any, max_steps: Any, stop: Any, has_aux:
         raise TypeError(f"minimize: `stop` must be a stopping rule such as fg.stop.gradient_norm(1e-6), got {stop!r}.")
     if differentiate not in (None, "implicit", "unroll"):
         raise ValueError(f"minimize: `differentiate` must be None, 'implicit' or 'unroll', got {differentiate!r}.")
-    if differentiate == "unroll" and getattr(method, "searches", False):
-        raise ValueError(
-            f"minimize: `differentiate` must be 'implicit' or None for a method that may reject trials, got 'unroll' "
-            f"with {method!r}."
-        )
     needs = frozenset() if stop is None else stop.needs
     if "metrics" in needs:
         raise ValueError(f"minimize: `stop` needs metrics, which only fg.fit has; got {stop!r}.")

@@ -55,14 +55,19 @@ class Task:
         """What the method gets as `fun`."""
         return Residual(self.f, self.residuals) if isinstance(self.fun, least_squares) else self.f
 
+    def feasible(self, x: Params) -> Params:
+        """Where the method begins: x, or a point near it, where its constraints do not allow x."""
+        return self.method.feasible(x) if hasattr(self.method, "feasible") else x
+
     def init(self, x: Params) -> Any:
         """The state of the method before its first step."""
         return self.method.init(self.function, x, self.args)
 
     @jax.jit  # so that all programs, and the question for the shapes of its results, share one trace of `fun`
     def step(self, x: Params, method_state: Any) -> tuple[Params, Any, Evaluation]:
-        """A step of the method."""
-        return self.method.step(self.function, x, method_state, self.args)
+        """A step of the method; where none of its points is ever rejected, `accepted` is None."""
+        x, method_state, at_x = self.method.step(self.function, x, method_state, self.args)
+        return x, method_state, at_x._replace(accepted=None) if at_x.accepted is True else at_x
 
 
 class LoopState(NamedTuple):
@@ -115,6 +120,7 @@ def _refuse_traced(x: Any) -> None:
 
 
 def _start(task: Task, x0: Params, recorded: int | None) -> LoopState:
+    x0 = task.feasible(x0)
     method_state = task.init(x0)
     shapes = jax.eval_shape(task.step, x0, method_state)[2]
 
@@ -151,7 +157,7 @@ def _advance(task: Task, start: LoopState, steps: Any = None, seconds: Any = Non
 def _iterate(task: Task, state: LoopState, seconds: Any) -> LoopState:
     """Evaluate at x, test the rules if it is an iterate, and go on if none of them ends the loop."""
     x_next, method_state, at_x = task.step(state.x, state.method_state)
-    finite, accepted = jnp.isfinite(at_x.value), jnp.asarray(at_x.accepted)
+    finite, accepted = jnp.isfinite(at_x.value), True if at_x.accepted is None else at_x.accepted
     step_norm = tree.norm(tree.sub(state.x, state.good))
     step_norm = jnp.where(state.k > 0, step_norm, jnp.full_like(step_norm, jnp.inf))
     progress = Progress(
@@ -163,6 +169,8 @@ def _iterate(task: Task, state: LoopState, seconds: Any) -> LoopState:
     code = jnp.where(accepted, jnp.where(finite, code, failure), 0)
     code = jnp.where(code == 0, jnp.asarray(at_x.code, jnp.int32), code)
     go_on, reached, better = code == 0, accepted & finite, finite & (at_x.value < state.best_value)
+    if at_x.accepted is None:  # an optimizer's state is that after as many updates as there were steps
+        method_state = tree.where(go_on, method_state, state.method_state)
     history = state.history
     if history is not None:
         now = {"params": state.x, "value": at_x.value, "gradient_norm": at_x.gradient_norm}
@@ -171,16 +179,16 @@ def _iterate(task: Task, state: LoopState, seconds: Any) -> LoopState:
         )
     return LoopState(
         k=jnp.where(go_on & accepted, state.k + 1, state.k),
-        x=where(go_on, x_next, state.x),
-        good=where(reached, state.x, state.good),
+        x=x_next,
+        good=tree.where(reached, state.x, state.good),
         reached=reached,
         calls=state.calls + 1,
-        method_state=where(go_on, method_state, state.method_state),
-        rule_state=where(accepted, rule_state, state.rule_state),
-        best=where(better, state.x, state.best),
+        method_state=method_state,
+        rule_state=tree.where(accepted, rule_state, state.rule_state),
+        best=tree.where(better, state.x, state.best),
         best_value=jnp.where(better, at_x.value, state.best_value),
         code=code,
-        aux=where(reached, at_x.aux, state.aux),
+        aux=tree.where(reached, at_x.aux, state.aux),
         history=history,
     )
 
@@ -202,8 +210,3 @@ def _finish(end: LoopState) -> Result:
 _start_jitted = jax.jit(_start, static_argnames="recorded")
 _chunk = jax.jit(_advance)
 _finish_jitted = jax.jit(_finish)
-
-
-def where(condition: jax.Array, x: Any, y: Any) -> Any:
-    """x where the condition holds, else y, for trees."""
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), x, y)

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from funcgd.core import tree
 from funcgd.core.method import Evaluation
 from funcgd.core.stop import Result
 from funcgd.core.types import Params
-from funcgd.training.minimize_loop import Task, run, where
+from funcgd.training.minimize_loop import Task, run
 from funcgd.training.segments import scan_in_segments
 
 
@@ -29,14 +30,20 @@ def run_unrolled(task: Task, x0: Params, max_steps: int, record: bool) -> Result
     `max_steps`, checkpointed by segments, takes those K steps and skips the others: the step beyond x_K, that the loop
     computes and drops, does not occur in it, so it leaves no NaN in the derivative.
     """
-    found = run(*jax.tree.map(jax.lax.stop_gradient, (task, x0)), None)
+    x0 = task.feasible(x0)
     start, segment = task.init(x0), math.isqrt(max(max_steps - 1, 0)) + 1
     shapes = jax.eval_shape(task.step, x0, start)[2]
+    if shapes.accepted is not None:
+        raise ValueError(
+            f"minimize: `differentiate` must be 'implicit' or None for a method that may reject trials, got 'unroll' "
+            f"with {type(task.method).__name__}."
+        )
+    found = run(*jax.tree.map(jax.lax.stop_gradient, (task, x0)), None)
     blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), _row(x0, shapes) if record else None)
 
     def take(carry: _Carry, k: jax.Array) -> tuple[_Carry, Any]:
         # Under vmap this runs for finished members, too: then at x₀, where all is finite, instead of x_K.
-        x, state = where(k < found.steps, (carry.x, carry.method_state), (x0, start))
+        x, state = tree.where(k < found.steps, (carry.x, carry.method_state), (x0, start))
         x_next, state, at_x = task.step(x, state)
         return _Carry(x_next, state, *_better(carry, at_x)), _row(x, at_x) if record else None
 
@@ -60,7 +67,7 @@ def run_unrolled(task: Task, x0: Params, max_steps: int, record: bool) -> Result
 
 def _better(carry: _Carry, at_x: Evaluation) -> tuple[Params, jax.Array]:
     better = jnp.isfinite(at_x.value) & (at_x.value < carry.best_value)
-    return where(better, carry.x, carry.best), jnp.where(better, at_x.value, carry.best_value)
+    return tree.where(better, carry.x, carry.best), jnp.where(better, at_x.value, carry.best_value)
 
 
 def _row(x: Params, at_x: Evaluation) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def padded(p):
     return jnp.int32(KINDS.index(p.model)), jnp.asarray(x), jnp.asarray(y), jnp.asarray(weight)
 
 
-def solve(p, start, method, max_steps=700):
+def solve(p, start, method, max_steps=1000):
     b = jnp.asarray(np.pad(p.starts[start], (0, PARAMETERS - p.certified.size)))
     return fg.minimize(FIT, b, method, args=padded(p), max_steps=max_steps)
 
@@ -81,23 +81,33 @@ def test_unknown_names():
         nist("Misra")
 
 
-ELSEWHERE = {  # from far starts that lead to other minima, or along valleys without end
-    fg.LevenbergMarquardt(): {("BoxBOD", 1), ("MGH10", 1)},
-    fg.DoglegLeastSquares(): {("MGH09", 1), ("MGH17", 1)},
+LOST, SLOW, FLAT = fg.StopReason.NO_DECREASE, fg.StopReason.MAX_STEPS, fg.StopReason.GRADIENT_NORM
+ELSEWHERE = {  # from which far starts a method leads elsewhere, and what it says then
+    fg.LevenbergMarquardt(): {},
+    fg.DoglegLeastSquares(): {("MGH09", 1): SLOW},  # a valley without end
+    # Where J is nearly singular its steps are too long, and small parts of them lead nowhere, or to where f is flat.
+    fg.GaussNewton(): {
+        ("MGH09", 1): SLOW,
+        ("MGH10", 1): FLAT,
+        ("MGH17", 1): LOST,
+        ("Eckerle4", 1): SLOW,
+        ("Rat43", 1): SLOW,
+    },
 }
 
 
 @pytest.mark.parametrize("method", ELSEWHERE, ids=lambda m: type(m).__name__)
 def test_certified_parameters_are_found(method, x64):
-    """Six digits from both starts of each problem."""
+    """Six digits from both starts of each problem, and an end where nothing can be gained any more."""
     runs = {(p.name, start): solve(p, start - 1, method) for p in PROBLEMS for start in (1, 2)}
-    few = {key for key, run in runs.items() if digits(nist(key[0]), run) < 6}
+    few = {key: run.reason for key, run in runs.items() if not digits(nist(key[0]), run) >= 6}
     assert few == ELSEWHERE[method]
-    assert not any(runs[key].reason.converged for key in few)
+    assert all(run.reason is LOST for key, run in runs.items() if key not in few)
     assert all(np.isfinite(run.value) for run in runs.values())
 
 
-def test_more_damping_helps_where_the_first_step_is_too_long(x64):
-    """The first step of BoxBOD leaps to where the model is flat."""
-    box = nist("BoxBOD")
-    assert digits(box, solve(box, 0, fg.LevenbergMarquardt(damping=1e3))) > 6
+@pytest.mark.parametrize("damping", [1e-6, 1.0])
+def test_the_first_damping_matters_little(damping, x64):
+    hard = [(name, start) for name in ("BoxBOD", "MGH09", "MGH10", "MGH17") for start in (1, 2)]
+    found = {key: digits(nist(key[0]), solve(nist(key[0]), key[1] - 1, fg.LevenbergMarquardt(damping))) for key in hard}
+    assert min(found.values()) >= 6, found

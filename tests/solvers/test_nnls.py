@@ -11,7 +11,7 @@ import funcgd as fg
 RANDOM = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize(("m", "n"), [(20, 8), (5, 5), (4, 7)], ids=["tall", "square", "wide"])
+@pytest.mark.parametrize(("m", "n"), [(20, 8), (4, 7)], ids=["tall", "wide"])
 def test_scipy_agrees(m, n, x64):
     """Columns of different units; some solutions have all coefficients free, some none."""
     a = RANDOM.normal(size=(6, m, n)) * 10.0 ** np.linspace(-3, 3, n)
@@ -19,7 +19,7 @@ def test_scipy_agrees(m, n, x64):
     b[4] = -np.abs(b[4])
     a[4] = np.abs(a[4])  # nothing helps: x = 0
     b[5] = a[5] @ np.linspace(1, 2, n)  # x > 0 reaches b
-    runs = jax.vmap(lambda a, b: fg.nnls(a, b))(jnp.asarray(a), jnp.asarray(b))
+    runs = jax.jit(jax.vmap(fg.nnls))(a, b)
     assert (runs.params >= 0).all()
     assert (runs.reason == fg.StopReason.GRADIENT_NORM).all()
     for i in range(6):
@@ -30,16 +30,18 @@ def test_scipy_agrees(m, n, x64):
 
 
 def test_float32_dependent_columns_and_ends():
-    a = jnp.array([[1.0, 1.0, 2.0, 0.0], [1.0, 1.0, 2.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
-    run = fg.nnls(a, jnp.array([1.0, 3.0, 5.0]))
+    a = np.array([[1, 1, 2, 0], [1, 1, 2, 0], [0, 0, 0, 0]], np.float32)
+    b = np.array([1, 3, 5], np.float32)
+    run = fg.nnls(a, b)
     np.testing.assert_allclose(a @ run.params, [2, 2, 0], rtol=1e-5)
-    assert (run.params >= 0).all()
+    assert run.params.dtype == np.float32
+    assert (np.asarray(run.params) >= 0).all()
     assert run.reason is fg.StopReason.GRADIENT_NORM
-    assert fg.nnls(a, jnp.array([1.0, 3.0, 5.0]), max_steps=1).reason is fg.StopReason.MAX_STEPS
-    bad = fg.nnls(a.at[0, 0].set(jnp.nan), jnp.ones(3))
+    assert fg.nnls(a, b, max_steps=1).reason is fg.StopReason.MAX_STEPS
+    bad = fg.nnls(np.where(a == 2, np.float32(np.nan), a), b)
     assert bad.reason is fg.StopReason.NON_FINITE
     with pytest.raises(ValueError, match=r"nnls: `b` must have shape \(3,\), .* got \(2,\)"):
-        fg.nnls(a, jnp.ones(2))
+        fg.nnls(a, b[:2])
     with pytest.raises(TypeError, match=r"nnls: `a` must be an array of real floating numbers"):
         fg.nnls(jnp.asarray(a, jnp.complex64), jnp.ones(3))
     with pytest.raises(ValueError, match=r"nnls: `a` must have shape \(m, n\)"):
