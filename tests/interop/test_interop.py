@@ -127,6 +127,9 @@ def test_same_names_same_numbers(ours, theirs):
     same(run(ours), run(theirs))
 
 
+CYCLE = {"init_value": 0.0, "peak_value": 1.0, "warmup_steps": 2, "decay_steps": 5}
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
@@ -143,6 +146,17 @@ def test_same_names_same_numbers(ours, theirs):
             fg.warmup_cosine_decay_schedule(0.0, 1.0, 4, 11, 0.1),
             optax.warmup_cosine_decay_schedule(0.0, 1.0, 4, 11, 0.1),
         ),
+        (
+            fg.warmup_exponential_decay_schedule(0.0, 1.0, 4, 3, 0.5, 2, True, 0.1),
+            optax.warmup_exponential_decay_schedule(0.0, 1.0, 4, 3, 0.5, 2, True, 0.1),
+        ),
+        (fg.cosine_onecycle_schedule(10, 0.5), optax.cosine_onecycle_schedule(10, 0.5)),
+        (fg.linear_onecycle_schedule(10, 0.5, 0.3, 0.7), optax.linear_onecycle_schedule(10, 0.5, 0.3, 0.7)),
+        (
+            fg.piecewise_interpolate_schedule("cosine", 1.0, {3: 0.5, 6: 0.1}),
+            optax.piecewise_interpolate_schedule("cosine", 1.0, {3: 0.5, 6: 0.1}),
+        ),
+        (fg.sgdr_schedule([CYCLE, CYCLE]), optax.sgdr_schedule([CYCLE, CYCLE])),
         (
             fg.join_schedules([fg.constant_schedule(1.0), fg.linear_schedule(1.0, 0.0, 5)], [4]),
             optax.join_schedules([optax.constant_schedule(1.0), optax.linear_schedule(1.0, 0.0, 5)], [4]),
