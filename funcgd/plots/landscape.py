@@ -26,6 +26,8 @@ def landscape(x: Any, y: Any, values: Any, *, log: bool = False, zlabel: str = "
         TypeError: if something is no array of numbers.
         ValueError: if shapes do not fit, `ax` is flat, or a value is not positive where `log`.
 
+    Of an `fg.loss_landscape`, take `a`, `b` and `loss`.
+
     >>> import numpy as np
     >>> from funcgd import plots
     >>> x, y = np.linspace(-1, 1, 9), np.linspace(-2, 2, 5)

@@ -25,7 +25,8 @@ def gradient_norms(
 
     Args:
         norms: for each layer a number that is at least 0, in the order of the layers.
-        bound: an upper bound for the same layers, such as ∏ σ′max‖W‖, drawn as a line of its own.
+        bound: an upper bound for the same layers, such as ∏ σ′max‖W‖, drawn as a line of its own; None or
+            empty where there is none.
         ylabel: what the numbers are.
         ax: where to draw; None makes a figure.
 
@@ -36,13 +37,15 @@ def gradient_norms(
         TypeError: if something is no mapping to numbers.
         ValueError: if a number is negative, or the layers of `bound` are others.
 
+    Of an `fg.diagnose`, take `gradient_ratio` with its `bound`, or `weight_gradient_norm`.
+
     >>> from funcgd import plots
     >>> ax = plots.gradient_norms({"hidden 1": 1e-6, "hidden 2": 1e-4, "output": 1e-2})
     >>> [label.get_text() for label in ax.get_xticklabels()]
     ['hidden 1', 'hidden 2', 'output']
     """
     measured = _numbers("gradient_norms", "norms", norms)
-    above = {} if bound is None else _numbers("gradient_norms", "bound", bound)
+    above = {} if not bound else _numbers("gradient_norms", "bound", bound)
     if above and list(above) != list(measured):
         raise ValueError(
             f"gradient_norms: `bound` must have the layers of `norms`, {', '.join(measured)}; got {', '.join(above)}."
@@ -66,7 +69,7 @@ def unit_shares(
     """The shares of dead and of saturated units in each layer, as bars from 0 to 100 %.
 
     Args:
-        dead: for each layer a share from 0 to 1; a layer of which nothing is known may be left out, or NaN.
+        dead: for each layer a share from 0 to 1; a layer of which nothing is known is left out, or NaN.
         saturated: the same of saturated units.
         ax: where to draw; None makes a figure.
 
@@ -75,7 +78,9 @@ def unit_shares(
 
     Raises:
         TypeError: if something is no mapping to numbers.
-        ValueError: if both are missing, or a number is not a share.
+        ValueError: if both are missing or empty, or a number is not a share.
+
+    Of an `fg.diagnose`, take `dead` and `saturated`.
 
     >>> from funcgd import plots
     >>> ax = plots.unit_shares(dead={"hidden 1": 0.0, "hidden 2": 0.25})
@@ -83,7 +88,7 @@ def unit_shares(
     [0.0, 25.0]
     """
     given = {"dead": dead, "saturated": saturated}
-    shares = {name: _numbers("unit_shares", name, x) for name, x in given.items() if x is not None}
+    shares = {name: _numbers("unit_shares", name, x) for name, x in given.items() if x}
     if not shares:
         raise ValueError("unit_shares: `dead` or `saturated` must be given, got neither.")
     for name, by_layer in shares.items():
