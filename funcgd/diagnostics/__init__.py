@@ -1,5 +1,7 @@
 """Diagnostics: layers and their gradients, the noise of gradients, the loss around a point, the Hessian's spectrum."""
 
+from funcgd.diagnostics.diagnose import Diagnosis, diagnose
+from funcgd.diagnostics.diagnostics_metrics import diagnostics_metrics
 from funcgd.diagnostics.hessian_eigenvalues import (
     HessianEigenvalues,
     hessian_eigenvalues,
@@ -10,11 +12,14 @@ from funcgd.diagnostics.noise_scale import GradientNoise, gradient_noise_scale
 from funcgd.diagnostics.spectral_density import SpectralDensity, spectral_density
 
 __all__ = [
+    "Diagnosis",
     "GradientNoise",
     "HessianEigenvalues",
     "Interpolation",
     "Landscape",
     "SpectralDensity",
+    "diagnose",
+    "diagnostics_metrics",
     "gradient_noise_scale",
     "hessian_eigenvalues",
     "interpolate_loss",
