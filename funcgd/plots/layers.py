@@ -98,9 +98,12 @@ def unit_shares(
     layers = list(dict.fromkeys(layer for by_layer in shares.values() for layer in by_layer))
     ax = axes(ax)
     width = 0.8 / len(shares)
-    for i, (name, by_layer) in enumerate(shares.items()):
-        known = [layer for layer in layers if not np.isnan(by_layer.get(layer, np.nan))]
-        places = np.array([layers.index(layer) for layer in known]) + (i - (len(shares) - 1) / 2) * width
+    known_of = {name: [layer for layer, share in x.items() if not np.isnan(share)] for name, x in shares.items()}
+    for name, by_layer in shares.items():
+        known = known_of[name]
+        beside = [sum(layer in other for other in known_of.values()) == 2 for layer in known]  # or alone, in the middle
+        side = -width / 2 if name == "dead" else width / 2
+        places = [layers.index(layer) + side * pair for layer, pair in zip(known, beside, strict=True)]
         colour, hatch = {"dead": (VERMILLION, None), "saturated": (BLUE, "////")}[name]
         percent = [100 * by_layer[layer] for layer in known]
         bars = ax.bar(places, percent, 0.94 * width, color=colour, hatch=hatch, edgecolor="white", label=name)

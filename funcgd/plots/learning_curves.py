@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from funcgd.plots.figure import axes, bare, by_name, real_array, styles
 
@@ -64,6 +65,8 @@ def learning_curves(
             low = np.where(log & (deviation >= mean), y.min(axis=0), mean - deviation)
             ax.fill_between(times, low, mean + deviation, color=style["color"], alpha=0.2, linewidth=0)
     ax.set(xlabel=xlabel, ylabel="loss", yscale="log" if log else "linear")
+    if x is None:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     several = max(len(y) for y in rows.values()) > 1
     ax.legend(fontsize="small", title="mean ± one standard deviation" if several else None, title_fontsize="x-small")
     bare(ax)

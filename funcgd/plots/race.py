@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from matplotlib.animation import PillowWriter
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from funcgd.core.fields import as_count
 from funcgd.plots.contour import as_path, as_points, mark_minimizers
@@ -79,8 +78,7 @@ def race(
     ax.legend(loc="upper left", fontsize="small")
     last = max(map(len, points.values())) - 1
     steps = np.unique(np.linspace(0, last, min(frames, last + 1)).round().astype(int))
-    figure = ax.figure
-    assert isinstance(figure, Figure)
+    figure: Any = ax.figure.figure  # the whole, where `ax` is in a subfigure
     writer = PillowWriter(fps=rate)
     with writer.saving(figure, str(file), dpi=80):
         for step in [*steps, *[steps[-1]] * rate]:

@@ -97,6 +97,13 @@ def test_the_race_is_a_moving_picture(tmp_path, given_ax):
     assert ax.get_title() == "step 6"
 
 
+def test_the_race_in_a_part_of_a_figure(tmp_path):
+    ax = plt.figure(figsize=(2, 1)).subfigures(1, 2)[0].subplots()
+    plots.race(bowl, {"a": path_by_hand(0.01, 1)}, SQUARE, SQUARE, tmp_path / "race.gif", ax=ax)
+    with Image.open(tmp_path / "race.gif") as movie:
+        assert (movie.n_frames, movie.size) == (2, (160, 80))
+
+
 def test_maps_go_where_they_are_asked(given_ax):
     before = plt.get_fignums()
     assert plots.contour(bowl, SQUARE, SQUARE, ax=given_ax) is given_ax
