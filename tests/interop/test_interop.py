@@ -57,6 +57,23 @@ def test_our_chain_passes_extras_to_optax_transforms():
     assert float(run(fg.chain(fg.sgd(0.1), plateau), value=jnp.float32(1.0))["b"]) != 0
 
 
+def test_the_plateau_of_optax_on_positive_values():
+    values = jnp.asarray([3.0, 2.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.9, 0.9, 0.9, 0.9], jnp.float32)
+
+    def scales(tx):
+        def step(state, value):
+            update, state = tx.update(jnp.float32(1), state, value=value)
+            return state, update
+
+        return jax.jit(lambda: jax.lax.scan(step, tx.init(jnp.float32(0)), values)[1])()
+
+    theirs = optax.contrib.reduce_on_plateau
+    for options in ({"cooldown": 2, "min_scale": 0.3}, {"accumulation_size": 2}, {"rtol": 0.2, "atol": 0.1}):
+        found = scales(fg.reduce_on_plateau(0.5, 2, **options))
+        np.testing.assert_allclose(found, scales(theirs(0.5, 2, **options)), rtol=1e-6)
+        assert found[-1] < 1
+
+
 def test_optax_chain_drops_extras_for_us():
     """A limit: `optax.chain` calls transforms that are not its own without extras; one that needs them says so."""
 
