@@ -118,7 +118,11 @@ def diagnose(
     ('layer1', True)
     """
     who = "diagnose"
-    names = check_arguments(who, loss, layers)
+    check_loss(who, loss)
+    try:
+        names = as_names(layers)
+    except TypeError as error:
+        raise TypeError(f"{who}: `layers`: {error}") from None
     if opt_state is not None and tx is None:
         raise ValueError(f"{who}: `opt_state` is that of `tx`, but `tx` is None.")
     tx = None if tx is None else as_transform(who, tx)
@@ -144,14 +148,16 @@ def diagnose(
     )
 
 
-def check_arguments(who: str, loss: Any, layers: Any) -> tuple[str, ...] | None:
-    """The names of layers as a tuple."""
-    if not callable(loss):
-        check_loss(who, loss)
+def as_names(layers: Any) -> tuple[str, ...] | None:
+    """The names of layers as a tuple; None for all.
+
+    Raises:
+        TypeError: if it is something else.
+    """
     if layers is None:
         return None
-    if isinstance(layers, str) or not all(isinstance(name, str) for name in layers) or not len(layers):
-        raise TypeError(f"{who}: `layers` must be a list of names, or None for all; got {describe(layers)}.")
+    if not isinstance(layers, (list, tuple)) or not layers or not all(isinstance(name, str) for name in layers):
+        raise TypeError(f"expected a list of names, or None for all, got {describe(layers)}.")
     return tuple(layers)
 
 

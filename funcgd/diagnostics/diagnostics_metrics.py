@@ -9,7 +9,7 @@ from funcgd.core.fields import field, static
 from funcgd.core.types import Batch, Params
 from funcgd.core.values import value
 from funcgd.diagnostics.columns import columns
-from funcgd.diagnostics.diagnose import check_arguments
+from funcgd.diagnostics.diagnose import as_names
 from funcgd.diagnostics.layers import measure
 from funcgd.training import partition
 from funcgd.training.per_example import as_loss
@@ -42,7 +42,7 @@ class diagnostics_metrics:
 
     model: Any = static()
     loss: Callable = field("plain", as_loss)
-    layers: Sequence[str] | None = static(default=None, convert=lambda x: check_arguments("layers", len, x))
+    layers: Sequence[str] | None = static(default=None, convert=as_names)
 
     def __call__(self, params: Params, batch: Batch) -> dict[str, jax.Array]:
         who = "diagnostics_metrics"

@@ -15,6 +15,7 @@ from funcgd.core.validate import leading_axis
 from funcgd.diagnostics.activations import steepest
 from funcgd.diagnostics.objective import trained_objective
 from funcgd.diagnostics.tags import TaggedFunction
+from funcgd.losses import l2_loss, sum_of_squares
 from funcgd.models import multilayer_perceptron
 from funcgd.training import partition
 from funcgd.training.evaluate import examples
@@ -120,6 +121,9 @@ def _with_model(who: str, model: Any, loss: Callable) -> Callable[[Params, Batch
             f"{who}: `model` must be an fg.multilayer_perceptron, a function (params, x) → output, something with a "
             f"method `apply` like that, or None; got {describe(model)}."
         )
+
+    if loss is sum_of_squares:
+        loss = l2_loss  # of one example, as in backpropagate
 
     def value(params: Params, batch: Batch) -> jax.Array:
         x, y = pair(who, batch)

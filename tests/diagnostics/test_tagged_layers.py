@@ -100,7 +100,7 @@ def test_bad_arguments():
         fg.diagnose(3, PARAMS, BATCH, fg.l2_loss)
     with pytest.raises(TypeError, match="`loss` must be a function"):
         fg.diagnose(NETWORK, PARAMS, BATCH, None)
-    with pytest.raises(TypeError, match="`layers` must be a list of names"):
+    with pytest.raises(TypeError, match="diagnose: `layers`: expected a list of names"):
         fg.diagnose(NETWORK, PARAMS, BATCH, fg.l2_loss, layers="layer1")
     with pytest.raises(ValueError, match="`opt_state` is that of `tx`"):
         fg.diagnose(NETWORK, PARAMS, BATCH, fg.l2_loss, opt_state=())
