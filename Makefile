@@ -54,4 +54,4 @@ $(VENV)-oldest/.installed: pyproject.toml tests/oldest.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest docs/_build .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(VENV)-oldest docs/_build docs/gallery .pytest_cache .ruff_cache build dist

@@ -4,7 +4,9 @@ import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the two extensions that stand beside this file
+sys.path.insert(0, str(Path(__file__).parent))  # for the extensions that stand beside this file
+
+from pages_that_run import settings
 
 project = "funcgd"
 author = "the funcgd authors"
@@ -17,10 +19,13 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
     "docstrings",
+    "pages_that_run",
     "public",
 ]
-exclude_patterns = ["_build"]
+sphinx_gallery_conf = settings(Path(__file__).parent)
+exclude_patterns = ["_build", "lectures/GALLERY_HEADER.rst", "gallery/sources"]  # headers are part of index pages
 myst_heading_anchors = 3
 nitpicky = True
 nitpick_ignore_regex = [("py:class", r".*")]  # annotations of other libraries, whose inventories are not fetched

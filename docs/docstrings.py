@@ -15,7 +15,7 @@ SECTION = re.compile(r"(Args|Returns|Raises):$")
 REFERENCE = re.compile(r"(References?):")
 FIELD = re.compile(r"    (\w+):[^#]*#\s*(.*)")
 ABBREVIATED = re.compile(r"(?:fg\.)?([A-Za-z_][\w.]*)")
-SPACES = {"": "funcgd", "stop": "funcgd.stop", "tree": "funcgd.tree", "problems": "funcgd.problems"}
+SPACES = {"": "funcgd"} | {room: f"funcgd.{room}" for room in ("plots", "problems", "stop", "tree")}
 
 
 def convert(lines: list[str], arguments: Collection[str] = ()) -> list[str]:

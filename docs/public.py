@@ -20,7 +20,7 @@ from sphinx import addnodes
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
-OWN_SPACE = ("funcgd.problems", "funcgd.stop", "funcgd.testing", "funcgd.tree")  # others stand at the top level
+OWN_SPACE = tuple(f"funcgd.{room}" for room in ("plots", "problems", "stop", "testing", "tree"))  # not at the top level
 
 
 def names(module: Any) -> list[str]:
@@ -110,6 +110,7 @@ def link_names(app: Any, doctree: nodes.document) -> None:
 
 def setup(app: Any) -> dict[str, bool]:
     package = importlib.import_module("funcgd")
+    importlib.import_module("funcgd.plots")  # which does not come with the package
     # Sphinx imports the module that it documents; these two are attributes, and no modules of that name.
     for name in ("stop", "tree"):
         sys.modules[f"funcgd.{name}"] = getattr(package, name)

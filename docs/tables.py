@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 
 import funcgd as fg
+from funcgd import plots
 from funcgd.optimizers.registry import ROWS
 
 ROOT = Path(__file__).parents[1]
 NAMES = ROOT / "tests" / "public_names.txt"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "optimizers.md")
-SPACES = {"fg": fg, "fg.tree": fg.tree, "fg.stop": fg.stop, "fg.problems": fg.problems}
+SPACES = {"fg": fg, "fg.tree": fg.tree, "fg.stop": fg.stop, "fg.plots": plots, "fg.problems": fg.problems}
 
 
 def optimizer_table() -> str:

@@ -4,6 +4,7 @@ from funcgd import (
     calculus,
     core,
     data,
+    diagnostics,
     line_searches,
     losses,
     models,
@@ -18,6 +19,7 @@ from funcgd import (
 from funcgd.calculus import *
 from funcgd.core import *
 from funcgd.data import *
+from funcgd.diagnostics import *
 from funcgd.line_searches import *
 from funcgd.losses import *
 from funcgd.models import *

@@ -96,8 +96,8 @@ def test_public_names_have_a_place_in_the_reference():
     pages = "\n".join(p.read_text() for p in (DOCS / "api").glob("*.md"))
     listed = set()
     for room in re.findall(r"^\.\. public:: funcgd\.(\w+)$", pages, re.MULTILINE):
-        space = f"fg.{room}." if room in ("problems", "stop", "tree") else "fg."
-        module = importlib.import_module("funcgd.testing") if room == "testing" else getattr(fg, room)
+        space = f"fg.{room}." if room in ("plots", "problems", "stop", "tree") else "fg."
+        module = importlib.import_module(f"funcgd.{room}") if room in ("plots", "testing") else getattr(fg, room)
         listed |= {space + x for x in module.__all__}
     missing = set((ROOT / "tests" / "public_names.txt").read_text().split()) - listed
     assert not missing, f"no page in docs/api shows {sorted(missing)}"

@@ -43,7 +43,7 @@ def backpropagate(model: multilayer_perceptron, params: Params, x: Any, y: Any, 
 
     Where σ acts on each unit alone, J is diagonal and Jᵀv = v ⊙ σ′(z), as it is mostly written. That of softmax is not:
     each output depends on every z. So Jᵀv is taken as one vector-Jacobian product of σ, which is right for every
-    function, at a derivative that does not exist too: it is the one that `jax.grad` takes, 0 for ReLU at 0.
+    function, and nobody has to know which kind it is. At a kink it is what `jax.grad` takes, 0 for ReLU at 0.
 
     For a batch each example goes through on its own (`jax.vmap`), and BP3 and BP4 are averaged over the examples. The
     result is that of `jax.grad`, to the precision of the numbers. It is pure, so that one may jit it

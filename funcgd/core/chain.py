@@ -26,18 +26,16 @@ class Chain(Transform):
         object.__setattr__(self, "transforms", parts)
 
     def init(self, params: Params) -> OptState:
-        states = tuple(tx.init(params) for tx in self.transforms)
-        return states if self.names is None else dict(zip(self.names, states, strict=True))
+        return self._joined([tx.init(params) for tx in self.transforms])
 
     def update(
         self, grads: Updates, state: OptState, params: Params | None = None, **extra: Any
     ) -> tuple[Updates, OptState]:
-        states = state if self.names is None else [state[name] for name in self.names]
         new = []
-        for tx, part in zip(self.transforms, states, strict=True):
+        for tx, part in zip(self.transforms, self._states(state), strict=True):
             grads, part = tx.update(grads, part, params, **extra)
             new.append(part)
-        return grads, tuple(new) if self.names is None else dict(zip(self.names, new, strict=True))
+        return grads, self._joined(new)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -47,11 +45,24 @@ class Chain(Transform):
     def guards(self) -> bool:
         return any(tx.guards for tx in self.transforms)
 
+    @property
+    def watches(self) -> frozenset[str]:
+        return frozenset().union(*(tx.watches for tx in self.transforms))
+
+    def observe(self, state: OptState, metrics: dict[str, Any]) -> OptState:
+        parts = zip(self.transforms, self._states(state), strict=True)
+        return self._joined([tx.observe(part, metrics) for tx, part in parts])
+
     def eval_params(self, state: OptState, params: Params) -> Params:
-        states = state if self.names is None else [state[name] for name in self.names]
-        for tx, part in zip(self.transforms, states, strict=True):
+        for tx, part in zip(self.transforms, self._states(state), strict=True):
             params = tx.eval_params(part, params)
         return params
+
+    def _states(self, state: OptState) -> Any:
+        return state if self.names is None else [state[name] for name in self.names]
+
+    def _joined(self, states: list[Any]) -> OptState:
+        return tuple(states) if self.names is None else dict(zip(self.names, states, strict=True))
 
     def __repr__(self) -> str:
         if self.names is None:

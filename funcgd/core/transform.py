@@ -76,6 +76,16 @@ class Transform:
         """Whether non-finite losses and gradients are dealt with in here, so that a loop may go on after one."""
         return False
 
+    @property
+    def watches(self) -> frozenset[str]:
+        """The metrics that `observe` looks at, by their names in `fg.fit`."""
+        return frozenset()
+
+    def observe(self, state: OptState, metrics: dict[str, Any]) -> OptState:
+        """The state after a look at metrics that are measured now and then, such as those of an epoch's end."""
+        del metrics
+        return state
+
     def eval_params(self, state: OptState, params: Params) -> Params:
         """The parameters to evaluate a model with: `params` themselves, unless the transform averages."""
         del state
@@ -173,6 +183,13 @@ class Composed(Transform):
     @property
     def guards(self) -> bool:
         return self.compose().guards
+
+    @property
+    def watches(self) -> frozenset[str]:
+        return self.compose().watches
+
+    def observe(self, state: OptState, metrics: dict[str, Any]) -> OptState:
+        return self.compose().observe(state, metrics)
 
     def eval_params(self, state: OptState, params: Params) -> Params:
         return self.compose().eval_params(state, params)

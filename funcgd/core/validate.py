@@ -23,6 +23,17 @@ def is_inexact(x: Any) -> bool:
     return dtype is not None and not jnp.issubdtype(dtype, jax.dtypes.extended) and jnp.issubdtype(dtype, jnp.inexact)
 
 
+def check_watched(who: str, names: frozenset[str], validated: bool) -> None:
+    """The metrics that the optimizer watches must be measured.
+
+    Raises:
+        ValueError: if there is no validation, and it watches more than the loss.
+    """
+    more = sorted(names - {"loss"})
+    if more and not validated:
+        raise ValueError(f"{who}: the optimizer watches {more[0]!r}, so `validation` must be data to measure it on.")
+
+
 def check_leaves(who: str, what: str, x: Any) -> None:
     """Every leaf of x must be floating or complex.
 

@@ -70,7 +70,7 @@ class scale_by_lbfgs(Transform):
         return frozenset({"params"})
 
     def init(self, params: Params) -> ScaleByLBFGSState:
-        memory = jax.tree.map(jnp.copy, no_pairs(moment(params), self.memory_size))  # no array twice: to be donated
+        memory = no_pairs(moment(params), self.memory_size)
         return ScaleByLBFGSState(jnp.zeros((), jnp.int32), moment(params), moment(params), memory)
 
     def update(

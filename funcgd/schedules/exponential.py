@@ -1,6 +1,7 @@
 """Exponential decay, continuous or as a staircase."""
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ from funcgd.core.fields import number, static
 from funcgd.core.schedule import at
 from funcgd.core.types import Scalar
 from funcgd.core.values import value
-from funcgd.schedules.steps import as_step, as_steps, real
+from funcgd.schedules.steps import Steps, as_step, as_steps, real
 
 
 @value
@@ -50,23 +51,26 @@ class exponential_decay:
 
     def __call__(self, step: Any) -> jax.Array:
         h = at(self, 0)
-        begin, length = as_steps(h.transition_begin), as_steps(h.transition_steps)
-        elapsed = jnp.maximum(as_step(step) - begin.whole, 0)
-        unit = jnp.maximum(length.whole, 1)
-        if self.staircase:
-            periods = real(elapsed // unit)
-        else:
-            periods = (real(elapsed) - begin.tangent) / (real(unit) + length.tangent)
+        begin = as_steps(h.transition_begin)
+        return decayed(h.init_value, as_step(step), begin, as_steps(h.transition_steps), h, self.staircase)
 
-        rate = real(h.decay_rate)
-        if isinstance(h.decay_rate, float):
-            log_rate = real(math.log(h.decay_rate))  # in float64, before it is rounded
-        else:
-            log_rate = jnp.log(jnp.where(rate > 0, rate, 1))
-        limit = math.log(float(jnp.finfo(rate.dtype).max)) - 1  # finite, so that no gradient is 0 · ∞
-        factor = jnp.where(rate > 0, jnp.exp(jnp.minimum(periods * log_rate, limit)), 0)
-        result = real(h.init_value) * jnp.where(elapsed > 0, factor, 1)
-        if h.end_value is None:
-            return result
-        bound = real(h.end_value)
-        return jnp.where(rate < 1, jnp.maximum(result, bound), jnp.minimum(result, bound))
+
+def decayed(first: Any, step: jax.Array, begin: Steps, length: Steps, h: SimpleNamespace, staircase: bool) -> jax.Array:
+    """`first` times the power of `h.decay_rate` that `step` has reached, up to the bound `h.end_value`."""
+    elapsed, unit = jnp.maximum(step - begin.whole, 0), jnp.maximum(length.whole, 1)
+    smooth = (real(elapsed) - begin.tangent) / (real(unit) + length.tangent)
+    periods = real(elapsed // unit) if staircase else smooth
+    result = real(first) * jnp.where(elapsed > 0, power(h.decay_rate, periods), 1)
+    if h.end_value is None:
+        return result
+    bound = real(h.end_value)
+    return jnp.where(real(h.decay_rate) < 1, jnp.maximum(result, bound), jnp.minimum(result, bound))
+
+
+def power(base: Any, exponent: jax.Array) -> jax.Array:
+    """base^exponent for a base > 0, accurate next to 1 if it is a Python number; growth stops short of overflow."""
+    rate = real(base)
+    # The logarithm of a Python number is taken in float64, before it is rounded.
+    log_rate = real(math.log(base)) if isinstance(base, float) else jnp.log(jnp.where(rate > 0, rate, 1))
+    limit = math.log(float(jnp.finfo(rate.dtype).max)) - 1  # finite, so that no gradient is 0 · ∞
+    return jnp.where(rate > 0, jnp.exp(jnp.minimum(exponent * log_rate, limit)), 0)

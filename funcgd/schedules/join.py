@@ -62,7 +62,7 @@ class join_schedules:
         object.__setattr__(self, "schedules", schedules)
 
     def __call__(self, step: Any) -> jax.Array:
-        step, starts = as_step(step), boundary_steps(type(self).__name__, self.boundaries)
+        step, starts = as_step(step), boundary_steps(type(self).__name__, self.boundaries).whole
         result, start = real(0.0), np.int32(0)
         for i, schedule in enumerate(self.schedules):
             local = jnp.maximum(step - start, np.int32(0))

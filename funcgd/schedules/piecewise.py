@@ -71,7 +71,7 @@ class piecewise_constant_schedule:
 
     def __call__(self, step: Any) -> jax.Array:
         boundaries, scales = self.boundaries_and_scales
-        reached = as_step(step)[..., None] >= boundary_steps(type(self).__name__, boundaries)
+        reached = as_step(step)[..., None] >= boundary_steps(type(self).__name__, boundaries).whole
         return real(at(self, 0).init_value) * jnp.prod(jnp.where(reached, real(scales), 1), axis=-1)
 
     def __repr__(self) -> str:

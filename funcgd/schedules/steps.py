@@ -23,6 +23,11 @@ class Steps(NamedTuple):
         """The difference, but at least 0."""
         return Steps(jnp.maximum(self.whole - other.whole, 0), self.tangent - other.tangent)
 
+    def plus(self, other: "Steps") -> "Steps":
+        """The sum, but at most 2³¹ − 1."""
+        room = MAX_COUNT - self.whole
+        return Steps(self.whole + jnp.minimum(other.whole, room), self.tangent + other.tangent)
+
 
 ZERO = Steps(np.int32(0), 0.0)
 
@@ -66,8 +71,8 @@ def _to_int32(x: jax.Array) -> jax.Array:
     return jnp.where(huge, MAX_COUNT, jnp.where(huge, 0, jnp.maximum(x, 0)).astype(jnp.int32))
 
 
-def boundary_steps(owner: str, boundaries: Any) -> Any:
-    """The boundaries as whole steps.
+def boundary_steps(owner: str, boundaries: Any) -> Steps:
+    """The boundaries as whole steps, in vectors.
 
     Raises:
         ValueError: if they have not one dimension, which is what a stacked schedule looks like outside `vmap`.
@@ -77,7 +82,7 @@ def boundary_steps(owner: str, boundaries: Any) -> Any:
             f"{owner}: the boundaries have shape {np.shape(boundaries)}, so this is a stack of schedules (fg.stack, "
             f"fg.grid). Use it under jax.vmap, or take one member with fg.unstack."
         )
-    return as_steps(boundaries).whole
+    return as_steps(boundaries)
 
 
 def segment(step: jax.Array, begin: Steps, length: Steps) -> Segment:

@@ -55,8 +55,8 @@ class Proposal(NamedTuple):
 class ResidualMethod:
     """The base of methods for nonlinear least squares that accept or reject each trial.
 
-    A subclass is a value that defines `control(dtype)`, the control of the first step, `adapt(control, verdict, x,
-    scale)`, that of the next one, and `propose(at, scale, control, bend)`, the next trial.
+    A subclass is a value that defines `control(dtype)`, the control of the first step,
+    `adapt(control, verdict, x, scale)`, that of the next one, and `propose(at, scale, control, bend)`, the next trial.
 
     Where the model promises no more than 10 roundings of f, a trial is accepted if f is the same up to that and the
     gradient is smaller; else the precision is reached, and the method gives up.

@@ -15,7 +15,7 @@ import numpy as np
 from funcgd.core import tree
 from funcgd.core.stop import Progress, Result, StopReason, StopRule
 from funcgd.core.types import Params
-from funcgd.core.validate import check_key
+from funcgd.core.validate import check_key, check_watched
 from funcgd.data.as_source import as_source
 from funcgd.data.sources import Run, Source
 from funcgd.training import objective
@@ -108,6 +108,7 @@ def fit(
     per_epoch = source.steps_per_epoch("fit", batch_size)
     step = make_step(loss, tx)
     guards = step.tx.guards
+    check_watched("fit", step.tx.watches, held_out is not None)
     order_key, run = _begin(step, params, key, stop, Log(history.every))
     began = time.monotonic()
     limit = math.inf if stop is None else stop.limit
@@ -169,6 +170,7 @@ def fit(
                     shown |= {f"validation {name}": float(x) for name, x in scores.items()}
                 if tested:
                     run.monitor(shown["loss" if held_out is None else "validation loss"], step.tx)
+                    run.observe(step.tx, shown)
                 display.update(chunk.steps, shown, speed)
                 epoch = math.nan if per_epoch is None else run.done / per_epoch
                 _tell(hooks, ChunkReport(run.done, epoch, rows, shown, speed, run.state, step.tx))

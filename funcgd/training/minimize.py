@@ -112,6 +112,9 @@ def _check(fun: Any, method: Any, args: Any, max_steps: Any, stop: Any, has_aux:
     needs = frozenset() if stop is None else stop.needs
     if "metrics" in needs:
         raise ValueError(f"minimize: `stop` needs metrics, which only fg.fit has; got {stop!r}.")
+    watched = sorted(getattr(method, "watches", ()))
+    if watched:
+        raise ValueError(f"minimize: the optimizer watches {watched[0]!r}, which only fg.fit measures.")
     if "clock" in needs and differentiate is not None:
         raise ValueError(f"minimize: `stop` must not read the clock where `differentiate` is given, got {stop!r}.")
     if "key" in getattr(method, "needs", ()):

@@ -166,6 +166,14 @@ def keep_best(tx: Any, members: Members, better: Any) -> Members:
 
 
 @jax.jit
+def observe(tx: Any, members: Members, metrics: dict[str, Any], alive: Any) -> Members:
+    """`members` whose optimizers have looked at what they watch, those that are `alive`."""
+    state = members.state
+    seen = jax.vmap(lambda tx, state, metrics: tx.observe(state, metrics))(tx, state.opt_state, metrics)
+    return members._replace(state=state.replace(opt_state=choose(alive, seen, state.opt_state)))
+
+
+@jax.jit
 def stacked_state(rule: StopRule, alive: Any) -> Any:
     """The state of a stopping rule before its first test, for each member."""
     return jax.tree.map(lambda x: jnp.broadcast_to(x, (*alive.shape, *jnp.shape(x))), rule.init())

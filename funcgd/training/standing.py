@@ -55,6 +55,11 @@ class Standing:
         if value < self.lowest:
             self.lowest, self.best = value, functools.partial(best_of, tx, self.state)
 
+    def observe(self, tx: Any, metrics: dict[str, float]) -> None:
+        """Let the optimizer look at what it watches."""
+        if tx.watches:
+            self.state = self.state.replace(opt_state=_observe(tx, self.state.opt_state, metrics))
+
     def test(self, rule: StopRule, progress: Progress) -> None:
         """Ask the stopping rule."""
         code, self.rule_state = _test(rule, progress, self.rule_state)
@@ -122,6 +127,11 @@ def evaluated(tx: Any, state: TrainState) -> Params:
 @jax.jit
 def _copied(x: Any) -> Any:
     return jax.tree.map(jnp.copy, x)
+
+
+@jax.jit
+def _observe(tx: Any, state: Any, metrics: dict[str, Any]) -> Any:
+    return tx.observe(state, metrics)
 
 
 @jax.jit

@@ -13,6 +13,7 @@ from funcgd.core.population import differing, population_size
 from funcgd.core.stack import stack, unstack
 from funcgd.core.stop import StopRule
 from funcgd.core.types import Params
+from funcgd.core.validate import check_watched
 from funcgd.core.values import hold, is_plain_callable
 from funcgd.data.arrays import check_batch_size
 from funcgd.data.as_source import as_source
@@ -94,6 +95,8 @@ def sweep(
     layout = source.layout(check_batch_size("sweep", batch_size, source.n))
     tx = make_step(loss, tx).tx
     size = population_size("sweep", "tx", tx)
+    one = unstack(_taken(tx, np.zeros(1, np.int32)))[0] if size else tx
+    check_watched("sweep", one.watches, held_out is not None)
     step = TrainStep(loss, tx if size else stack([tx]))
     which_tx, which_key = (x.ravel() for x in np.indices((size or 1, len(keys)), np.int32))
     course = Course(
@@ -106,6 +109,7 @@ def sweep(
         validation=held_out,
         metrics=metrics,
         stop=stop,
+        watches=one.watches,
         cancelled=lambda: interrupt.requested,
     )
     members = len(which_tx)

@@ -34,6 +34,7 @@ class Course(NamedTuple):
     validation: Source | None
     metrics: Callable | None
     stop: StopRule | None
+    watches: frozenset[str]  # the metrics that the optimizers look at
     cancelled: Callable[[], bool]  # whether to give up
 
 
@@ -155,6 +156,8 @@ def train_slice(course: Course, step: TrainStep, which: np.ndarray, real: np.nda
                 better = book.monitor(value)
                 if better.any():
                     members = population.keep_best(step.tx, members, better)
+                if course.watches:
+                    members = population.observe(step.tx, members, _narrow(row), book.alive)
                 if course.stop is not None:
                     norms = found.norms.get("gradient_norm"), found.norms.get("update_norm")
                     seconds = np.full(len(real), time.monotonic() - began, np.float32)

@@ -1,4 +1,4 @@
-"""Gradient transforms, to be chained: scale, clip, normalise, momentum, weight decay; and guards around them."""
+"""Gradient transforms, to be chained: scale, clip, momentum, weight decay, plateau; and guards around them."""
 
 from funcgd.transforms.clip import clip, clip_by_global_norm
 from funcgd.transforms.guard import SkipNonfiniteState, SkipSpikesState, skip_nonfinite, skip_spikes
@@ -11,6 +11,7 @@ from funcgd.transforms.line_search import (
 )
 from funcgd.transforms.momentum import TraceState, trace
 from funcgd.transforms.normalize import normalize_by_update_norm
+from funcgd.transforms.plateau import ReduceLROnPlateauState, reduce_on_plateau
 from funcgd.transforms.scale import scale, scale_by_learning_rate, scale_by_schedule
 from funcgd.transforms.scale_by_linesearch import (
     scale_by_backtracking_linesearch,
@@ -22,6 +23,7 @@ from funcgd.transforms.weight_decay import add_decayed_weights
 
 __all__ = [
     "LinesearchInfo",
+    "ReduceLROnPlateauState",
     "ScaleByBacktrackingLinesearchState",
     "ScaleByLinesearchState",
     "ScaleByZoomLinesearchState",
@@ -33,6 +35,7 @@ __all__ = [
     "clip",
     "clip_by_global_norm",
     "normalize_by_update_norm",
+    "reduce_on_plateau",
     "scale",
     "scale_by_backtracking_linesearch",
     "scale_by_learning_rate",

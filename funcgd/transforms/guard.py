@@ -30,6 +30,13 @@ class Guard(Transform):
     def guards(self) -> bool:
         return True
 
+    @property
+    def watches(self) -> frozenset[str]:
+        return self.inner.watches
+
+    def observe(self, state: Any, metrics: dict[str, Any]) -> Any:
+        return state._replace(inner_state=self.inner.observe(state.inner_state, metrics))
+
     def eval_params(self, state: Any, params: Params) -> Params:
         return self.inner.eval_params(state.inner_state, params)
 

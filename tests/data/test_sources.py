@@ -55,7 +55,7 @@ class Loader:
 
 
 @pytest.mark.parametrize("drop_last", [False, True], ids=["the short batch kept", "dropped"])
-def test_all_kinds_give_the_same_on_the_same_order(tmp_path, drop_last):
+def test_row_27_all_kinds_of_data_give_the_same_on_the_same_order(tmp_path, drop_last):
     held_out = on_disk(tmp_path)
     runs = [
         fit(fg.InMemory(DATA, drop_last=drop_last), validation=DATA),
@@ -73,6 +73,21 @@ def test_all_kinds_give_the_same_on_the_same_order(tmp_path, drop_last):
         assert run.history["validation"]["step"].tolist() == [steps // 3, 2 * steps // 3, steps]
         np.testing.assert_allclose(run.history["validation"]["loss"], runs[0].history["validation"]["loss"], rtol=1e-5)
     assert runs[2].history["chunks"]["step"].tolist()[:3] == [3, 6, 7 if not drop_last else 9]
+
+
+@pytest.mark.parametrize(("drop_last", "sizes"), [(False, [8] * 6 + [5]), (True, [8] * 6)], ids=["kept", "dropped"])
+def test_row_12_the_last_short_batch_is_kept_or_dropped_as_asked(drop_last, sizes):
+    """Of 53 examples in batches of 8. Their numbers pass through the loss as metrics."""
+
+    def watched(params, batch):
+        seen = jnp.zeros(N).at[batch["i"]].add(1)
+        return loss(params, batch), fg.Aux(metrics={"seen": seen})
+
+    data = fg.InMemory({**DATA, "i": np.arange(N)}, drop_last=drop_last)
+    seen = fit(data, loss=watched, epochs=2).history["seen"].reshape(2, len(sizes), N)
+    assert seen.sum(axis=2).tolist() == [sizes] * 2
+    assert np.all(seen.sum(axis=1) <= 1)  # nothing twice in an epoch
+    assert (seen[0].sum(axis=0) == seen[1].sum(axis=0)).all() != drop_last  # another rest is left out each time
 
 
 def test_which_adapter_data_get(tmp_path):
@@ -124,7 +139,7 @@ def test_float64_arrays_become_what_jax_keeps():
     assert run.history["loss"].dtype == np.float32
 
 
-def test_an_endless_stream_is_online_learning():
+def test_row_11_an_endless_stream_is_online_learning():
     def stream():
         rng = np.random.default_rng(1)
         while True:

@@ -58,6 +58,23 @@ def test_our_chain_passes_extras_to_optax_transforms():
     assert float(run(fg.chain(fg.sgd(0.1), plateau), value=jnp.float32(1.0))["b"]) != 0
 
 
+def test_the_plateau_of_optax_on_positive_values():
+    values = jnp.asarray([3.0, 2.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.9, 0.9, 0.9, 0.9], jnp.float32)
+
+    def scales(tx):
+        def step(state, value):
+            update, state = tx.update(jnp.float32(1), state, value=value)
+            return state, update
+
+        return jax.jit(lambda: jax.lax.scan(step, tx.init(jnp.float32(0)), values)[1])()
+
+    theirs = optax.contrib.reduce_on_plateau
+    for options in ({"cooldown": 2, "min_scale": 0.3}, {"accumulation_size": 2}, {"rtol": 0.2, "atol": 0.1}):
+        found = scales(fg.reduce_on_plateau(0.5, 2, **options))
+        np.testing.assert_allclose(found, scales(theirs(0.5, 2, **options)), rtol=1e-6)
+        assert found[-1] < 1
+
+
 def test_optax_chain_drops_extras_for_us():
     """A limit: `optax.chain` calls transforms that are not its own without extras; one that needs them says so."""
 
@@ -194,6 +211,9 @@ def test_same_line_searches_same_numbers(make, f):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8)
 
 
+CYCLE = {"init_value": 0.0, "peak_value": 1.0, "warmup_steps": 2, "decay_steps": 5}
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
@@ -210,6 +230,17 @@ def test_same_line_searches_same_numbers(make, f):
             fg.warmup_cosine_decay_schedule(0.0, 1.0, 4, 11, 0.1),
             optax.warmup_cosine_decay_schedule(0.0, 1.0, 4, 11, 0.1),
         ),
+        (
+            fg.warmup_exponential_decay_schedule(0.0, 1.0, 4, 3, 0.5, 2, True, 0.1),
+            optax.warmup_exponential_decay_schedule(0.0, 1.0, 4, 3, 0.5, 2, True, 0.1),
+        ),
+        (fg.cosine_onecycle_schedule(10, 0.5), optax.cosine_onecycle_schedule(10, 0.5)),
+        (fg.linear_onecycle_schedule(10, 0.5, 0.3, 0.7), optax.linear_onecycle_schedule(10, 0.5, 0.3, 0.7)),
+        (
+            fg.piecewise_interpolate_schedule("cosine", 1.0, {3: 0.5, 6: 0.1}),
+            optax.piecewise_interpolate_schedule("cosine", 1.0, {3: 0.5, 6: 0.1}),
+        ),
+        (fg.sgdr_schedule([CYCLE, CYCLE]), optax.sgdr_schedule([CYCLE, CYCLE])),
         (
             fg.join_schedules([fg.constant_schedule(1.0), fg.linear_schedule(1.0, 0.0, 5)], [4]),
             optax.join_schedules([optax.constant_schedule(1.0), optax.linear_schedule(1.0, 0.0, 5)], [4]),

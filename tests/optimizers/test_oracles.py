@@ -75,7 +75,7 @@ def run(tx, theta, grads):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", CASES)
-def test_oracle(case, dtype):
+def test_row_15_rules_are_those_of_their_papers(case, dtype):
     tx, oracle, args, options = CASES[case]
     grads = UNIT if "centred" in options else GRADS  # v − m² cancels: its error is that of g², not its own
     with precision(dtype):
@@ -86,7 +86,7 @@ def test_oracle(case, dtype):
     np.testing.assert_allclose(theta, expected, rtol=tolerance, atol=tolerance)
 
 
-def test_forms_of_momentum_differ_only_when_the_rate_changes():
+def test_row_27_forms_of_momentum_differ_only_when_the_rate_changes():
     theta, grads = jnp.asarray(THETA, jnp.float32), jnp.asarray(GRADS[:, ::-1] / 1e3, jnp.float32)
     same = [run(fg.sgd(0.1, momentum=0.9, velocity=v), theta, grads) for v in (False, True)]
     np.testing.assert_allclose(*same, rtol=1e-5)

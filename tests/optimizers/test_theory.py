@@ -32,7 +32,7 @@ def test_gradient_descent_contracts_at_its_rate():
 
 
 @pytest.mark.parametrize(("eta", "falls"), [(1.99 / L, True), (2.01 / L, False)])
-def test_full_batch_descent_is_monotone_below_two_over_the_curvature(eta, falls):
+def test_row_10_full_batch_descent_is_monotone_below_two_over_the_curvature(eta, falls):
     run = fg.minimize(quadratic, jnp.ones(4), fg.gradient_descent(eta), max_steps=300, record=True)
     steps = np.diff(run.history["value"])
     assert (steps < 0).all() == falls
@@ -56,8 +56,8 @@ def test_heavy_ball_has_the_optimal_spectral_radius(velocity):
     assert radius == pytest.approx((root - 1) / (root + 1), abs=1e-6)  # 9/11
 
 
-def test_descent_approaches_the_gradient_flow_in_first_order():
-    """Seed row 23: for Φ = 9x₁² + x₂² the flow is (x₁e^{−18t}, x₂e^{−2t})."""
+def test_row_23_descent_approaches_the_gradient_flow_in_first_order():
+    """For Φ = 9x₁² + x₂² the flow is (x₁e^{−18t}, x₂e^{−2t})."""
     exact = np.array([1.0, 2.0]) * np.exp([-18 * 0.5, -2 * 0.5])
     errors = []
     for steps in (200, 400, 800):
@@ -69,12 +69,12 @@ def test_descent_approaches_the_gradient_flow_in_first_order():
     np.testing.assert_allclose(orders, 1.0, atol=0.02)
 
 
-def test_seed_row_2_steepest_descent_in_one_dimension():
+def test_row_02_steepest_descent_in_one_dimension():
     run = fg.minimize(lambda x: x**2, 2.0, fg.normalized_gradient_descent(0.5), max_steps=8, record=True)
     assert run.history["params"].tolist() == [2.0, 1.5, 1.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0]
 
 
-def test_seed_row_3_steepest_descent_in_two_dimensions():
+def test_row_03_steepest_descent_in_two_dimensions():
     def f(x):
         return x[0] ** 2 / 16 + x[1] ** 2
 
@@ -84,7 +84,7 @@ def test_seed_row_3_steepest_descent_in_two_dimensions():
     assert jax.grad(f)(run.params).tolist() == [7 / 32, -1 / 2]
 
 
-def test_seed_row_13_momentum_is_the_leaky_sum():
+def test_row_13_momentum_is_the_leaky_sum():
     beta, eta, grads = 0.9, 0.1, [1.0, -2.0, 0.5]
     tx = fg.sgd(eta, momentum=beta)
     theta, state, v, expected = jnp.array(1.0), tx.init(jnp.array(1.0)), 0.0, 1.0
@@ -96,7 +96,7 @@ def test_seed_row_13_momentum_is_the_leaky_sum():
     assert float(theta) == expected
 
 
-def test_seed_row_16_gradient_of_a_product():
+def test_row_16_gradient_of_a_product():
     def f(x, y, z):
         return (x + y) * z
 

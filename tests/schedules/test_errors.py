@@ -68,6 +68,31 @@ ERRORS = [
         r"join_schedules: `schedules\[1\]` must be a schedule or a n",
     ),
     (
+        lambda: fs.triangular_schedule(0.0, 1.0, 0),
+        ValueError,
+        r"triangular_schedule: `half_cycle_steps` must be in",
+    ),
+    (
+        lambda: fs.exp_range_schedule(0.0, 1.0, 2, 1.5),
+        ValueError,
+        r"exp_range_schedule: `decay_rate` must be in \(0,",
+    ),
+    (lambda: fs.cosine_onecycle_schedule(9, 1.0, 1.5), ValueError, r"cosine_onecycle_schedule: `pct_start` must be in"),
+    (
+        lambda: fs.linear_onecycle_schedule(9, 1.0, 0.5, 0.4),
+        ValueError,
+        r"linear_onecycle_schedule: `pct_final` must be at least `pct_start`, 0.5; got 0.4",
+    ),
+    (lambda: fs.cosine_decay_restarts_schedule(1.0, 4, 1.5), TypeError, r"`t_mul`: expected an integer, got 1.5"),
+    (lambda: fs.sgdr_schedule([]), ValueError, r"sgdr_schedule: `cosine_kwargs` must have at least one cycle"),
+    (lambda: fs.sgdr_schedule([{"init_value": 0.0}]), TypeError, r"sgdr_schedule: `cosine_kwargs\[0\]` must be a dict"),
+    (
+        lambda: fs.warmup_stable_decay_schedule(0.0, 1.0, 1, 1, 1, decay_type="sqrt"),
+        ValueError,
+        r"`decay_type` must be one of 'linear', 'cosine', '1-sqrt', got 'sqrt'",
+    ),
+    (lambda: fs.inverse_sqrt_schedule(0.0, 1.0, 4, 0.0), ValueError, r"inverse_sqrt_schedule: `timescale` must be in"),
+    (
         lambda: fs.join_schedules([lambda t: jnp.ones(2), 1.0], [4])(3),
         ValueError,
         r"`schedules\[0\]` must return a scalar",

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 import funcgd.core as core
 from funcgd import schedules as fs
 from funcgd.core.numerics import float64_mode
+from tests.schedules import cycles
 
 LAST = 2**31 - 1
 STEPS = np.arange(40, dtype=np.int32)
@@ -66,6 +67,7 @@ SMOOTH = {
     "cosine": (fs.cosine_decay_schedule(0.5, 30, 0.1, 1.5), cosine),
     "warmup": (fs.warmup_constant_schedule(0.1, 1.0, 9), warmup),
     "warmup cosine": (fs.warmup_cosine_decay_schedule(0.1, 1.0, 9, 31, 0.2, 2.0), warmup_cosine),
+    **cycles.SMOOTH,
 }
 ALL = {
     **{name: schedule for name, (schedule, _) in SMOOTH.items()},
@@ -73,6 +75,7 @@ ALL = {
     "piecewise": fs.piecewise_constant_schedule(1.0, {5: 0.5, 8: 0.1}),
     "piecewise without boundary": fs.piecewise_constant_schedule(0.7),
     "join": fs.join_schedules([fs.linear_schedule(0.0, 1.0, 4), 1.0, fs.cosine_decay_schedule(1.0, 6)], [4, 10]),
+    **cycles.OTHERS,
 }
 smooth = pytest.mark.parametrize(("schedule", "oracle"), SMOOTH.values(), ids=SMOOTH)
 every = pytest.mark.parametrize("schedule", ALL.values(), ids=ALL)
@@ -103,12 +106,41 @@ def test_derivative_with_respect_to_every_number_is_that_of_the_formula(schedule
     """Lengths are rounded, yet their derivatives are not 0."""
     inside = np.array([6, 7, 8, 11, 12, 13 - 1, 15, 16, 19, 24, 28])  # beside every boundary in the table
     jacobian = jax.jit(jax.jacfwd(lambda s: s(inside)))(schedule)
-    given, h = {k: x for k, x in arguments(schedule).items() if not isinstance(x, bool)}, 1e-6
+    fixed, h = arguments(schedule), 1e-6
+    given = {k: x for k, x in fixed.items() if isinstance(x, float)}
     for name, x in given.items():
-        up, down = (oracle(inside.astype(float), **{**given, name: x + d}) for d in (h, -h))
+        up, down = (oracle(inside.astype(float), **{**fixed, name: x + d}) for d in (h, -h))
         np.testing.assert_allclose(getattr(jacobian, name), (up - down) / (2 * h), rtol=1e-4, atol=1e-6, err_msg=name)
     lengths = [name for name in given if name.endswith("steps")]
     assert all(np.any(getattr(jacobian, name) != 0) for name in lengths)
+
+
+def test_row_14_cyclical_rates_are_another_on_each_batch():
+    """Smith 2015, with base 0.1, maximum 0.5 and a stepsize of 4, in numbers; the decays of the lectures as well."""
+    up_down = [0.1, 0.2, 0.3, 0.4, 0.5, 0.4, 0.3, 0.2]
+    expected = {
+        fs.triangular_schedule(0.1, 0.5, 4): up_down * 2,
+        fs.triangular2_schedule(0.1, 0.5, 4): [*up_down, 0.1, 0.15, 0.2, 0.25, 0.3, 0.25, 0.2, 0.15],
+        fs.exp_range_schedule(0.1, 0.5, 4, 0.5): [0.1, 0.15, 0.15, 0.1375, 0.125, 0.109375, 0.103125, 0.10078125],
+        fs.exponential_decay(0.8, 4, 0.5, staircase=True): [0.8] * 4 + [0.4] * 4,
+        fs.piecewise_constant_schedule(0.8, {2: 0.1, 4: 0.1}): [0.8, 0.8, 0.08, 0.08, 0.008, 0.008],
+    }
+    for schedule, values in expected.items():
+        np.testing.assert_allclose(schedule(np.arange(len(values))), values, rtol=1e-6)
+
+
+def test_the_inverse_square_root_is_that_of_the_transformer():
+    peak = 512**-0.5 * 400**-0.5
+    steps = np.array([1, 100, 400, 401, 5000])
+    np.testing.assert_allclose(
+        fs.inverse_sqrt_schedule(0.0, peak, 400)(steps), cycles.vaswani(steps.astype(float), 512, 400), rtol=1e-6
+    )
+
+
+def test_warmup_exponential_is_a_join():
+    whole = fs.warmup_exponential_decay_schedule(0.1, 1.0, 6, 4, 0.5, 3, staircase=True, end_value=0.2)
+    parts = fs.join_schedules([fs.linear_schedule(0.1, 1.0, 6), fs.exponential_decay(1.0, 4, 0.5, 3, True, 0.2)], [6])
+    np.testing.assert_allclose(whole(STEPS), parts(STEPS), rtol=1e-6)
 
 
 def test_staircase_is_constant_between_its_steps():
@@ -146,12 +178,19 @@ def test_never_nan_never_negative_never_outside_its_ends(ends, power, first, sec
         fs.cosine_decay_schedule(a, second, c / (a + c + 1), power),
         fs.piecewise_constant_schedule(a, ([first, float(second) + 1], [0.5, 0.25])),
         fs.exponential_decay(a, second + 1, 0.5, first, end_value=min(a, b)),
+        fs.triangular2_schedule(a, b, first + 1),
+        fs.exp_range_schedule(a, b, first + 1, 0.5),
+        fs.linear_onecycle_schedule(second, a, 0.25, 0.5, 2.0, 2.0),
+        fs.cosine_onecycle_schedule(second, a, 0.25, 2.0, 2.0),
+        fs.cosine_decay_restarts_schedule(a, first + 1, 2, 0.5, 0.5),
+        fs.warmup_stable_decay_schedule(a, b, first, second, first, c, "1-sqrt"),
+        fs.inverse_sqrt_schedule(a, b, first),
     ):
         x = np.asarray(evaluate(schedule, steps))
         assert np.all(np.isfinite(x)), schedule
         assert np.all(x >= 0), schedule
         assert np.all(x <= high * (1 + 1e-6)), schedule
-        if isinstance(schedule, fs.warmup_cosine_decay_schedule):
+        if isinstance(schedule, (fs.warmup_cosine_decay_schedule, fs.warmup_stable_decay_schedule)):
             assert np.all(x >= low * (1 - 1e-6)), schedule
 
 
@@ -190,6 +229,7 @@ EXACT = {  # what is at each step, exactly
     "begins beyond 2**30": (fs.linear_schedule(1.0, 0.0, 4, 2**30), {2**30: 1.0, 2**30 + 1: 0.75, 2**30 + 4: 0.0}),
     "decays beyond 2**24": (W(0.0, 1.0, 2**25, 2**25 + 4), {2**25: 1.0, 2**25 + 4: 0.0}),
     "total is not absorbed": (W(0.0, 1.0, 3, 2**26), {3: 1.0, 2**26: 0.0}),
+    **cycles.EXACT,
 }
 
 
@@ -247,6 +287,13 @@ def test_values_and_derivatives_are_finite_at_every_edge(schedule):
         lambda n: fs.warmup_constant_schedule(0.0, 1.0, n),
         lambda n: fs.warmup_cosine_decay_schedule(0.0, 1.0, n, 4),
         lambda n: fs.piecewise_constant_schedule(1.0, ([n, n], [0.5, 0.5])),
+        lambda n: fs.piecewise_interpolate_schedule("cosine", 1.0, ([n, n], [0.5, 0.5])),
+        lambda n: fs.triangular2_schedule(0.0, 1.0, n),
+        lambda n: fs.exp_range_schedule(0.0, 1.0, n, 0.5),
+        lambda n: fs.cosine_onecycle_schedule(n, 1.0),
+        lambda n: fs.cosine_decay_restarts_schedule(1.0, n),
+        lambda n: fs.warmup_stable_decay_schedule(0.0, 1.0, n, n, n, decay_type="1-sqrt"),
+        lambda n: fs.inverse_sqrt_schedule(0.0, 1.0, n, n),
     ],
 )
 def test_traced_numbers_out_of_range_give_finite_values(make):
@@ -305,8 +352,8 @@ def test_copies_are_equal(schedule):
     for other in (pickle.loads(pickle.dumps(schedule)), copy.deepcopy(schedule), dataclasses.replace(schedule)):
         assert other == schedule
         assert float(other(7)) == float(schedule(7))
-    name = next(iter(numbers(schedule)))
-    if name != "schedules":
+    name = next(iter(name for name, x in numbers(schedule).items() if isinstance(x, float)), None)
+    if name is not None:
         assert dataclasses.replace(schedule, **{name: 0.123}) != schedule
 
 

@@ -55,7 +55,7 @@ def test_the_compact_form_is_the_product_form_while_slots_are_reused(x64):
     np.testing.assert_allclose(times(memory, jnp.asarray(g)), dense_inverse_hessian(kept[:4], 3) @ g, rtol=1e-9)
 
 
-def test_bfgs_is_superlinear(x64):
+def test_row_28_bfgs_is_superlinear(x64):
     """Nocedal, Wright, theorem 6.6: errors fall ever faster."""
     problem = fg.problems.rosenbrock(2)
     run = fg.minimize(

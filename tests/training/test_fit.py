@@ -44,7 +44,7 @@ def by_hand(tx, batch_size, epochs):
     "batch_size", [1, 8, 10, 50], ids=["stochastic", "short last batch", "mini-batch", "full batch"]
 )
 @pytest.mark.parametrize("validated", [False, True])
-def test_fit_is_the_loop_written_by_hand(batch_size, validated):
+def test_row_27_batch_stochastic_and_mini_batch_are_the_loop_written_by_hand(batch_size, validated):
     tx = fg.sgd(0.05, momentum=0.5)
     run = fit(tx, batch_size=None if batch_size == 50 else batch_size, validation=DATA if validated else None)
     state, losses = by_hand(tx, batch_size, 3)
@@ -54,8 +54,8 @@ def test_fit_is_the_loop_written_by_hand(batch_size, validated):
     assert run.reason is fg.StopReason.MAX_STEPS
 
 
-def test_each_epoch_visits_every_example_once_in_an_order_of_its_own():
-    """Seed row 11. The examples' own indices pass through the loss as metrics."""
+def test_row_11_each_epoch_visits_every_example_once_in_an_order_of_its_own():
+    """The examples' own indices pass through the loss as metrics."""
 
     def watched(params, batch):
         return loss(params, batch), fg.Aux(metrics={"seen": batch["i"][0]})
@@ -86,7 +86,7 @@ def test_validation_best_and_history():
     np.testing.assert_allclose(loss(run.best, held_out), run.value, rtol=1e-5)
 
 
-def test_best_is_not_the_last_when_the_last_is_worse():
+def test_row_26_best_is_not_the_last_when_the_last_is_worse():
     rising = fg.join_schedules([fg.constant_schedule(0.05), fg.constant_schedule(2.0)], [20])
     run = fit(fg.sgd(rising), epochs=8, validation=DATA)
     seen = run.history["validation"]["loss"]

@@ -92,8 +92,8 @@ def test_members_that_finish_are_frozen_under_vmap():
     assert len(set(together.steps.tolist())) == 3
 
 
-def test_several_starts_find_the_global_minimum():
-    """Seed row 25: a local minimum at x > 0, the global one at x < 0."""
+def test_row_25_several_starts_find_the_global_minimum():
+    """A local minimum at x > 0, the global one at x < 0."""
 
     def f(x):
         return x**4 - 2 * x**2 + 0.5 * x
@@ -104,6 +104,23 @@ def test_several_starts_find_the_global_minimum():
     roots = np.roots([4, 0, -4, 0.5])
     np.testing.assert_allclose(best, roots[np.argmin(np.polyval([1, 0, -2, 0.5, 0], roots))], rtol=1e-3)
     assert (runs.best > 0.5).any()
+
+
+def test_row_25_zeros_stay_alike_and_the_best_of_many_random_starts_is_kept():
+    """XOR: from zeros only the mean is learnt, with loss ¼; random starts end differently."""
+    x = jnp.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    model = fg.multilayer_perceptron([2, 2, 1], "tanh")
+
+    def loss(params):
+        return jnp.mean((model.apply(params, x)[:, 0] - jnp.array([0.0, 1.0, 1.0, 0.0])) ** 2)
+
+    randomly = jax.vmap(model.init)(jax.random.split(jax.random.key(0), 8))
+    starts = jax.tree.map(lambda p: jnp.concatenate([jnp.zeros_like(p[:1]), p]), randomly)
+    runs = jax.vmap(lambda start: fg.minimize(loss, start, fg.adam(0.05), max_steps=400))(starts)
+    assert float(runs.value[0]) == pytest.approx(0.25, abs=1e-6)
+    assert not np.any(runs.params[0]["w"][0])
+    best = jax.tree.map(lambda p: p[jnp.argmin(runs.value)], runs.best)
+    assert loss(best) < 1e-6 < 1e-3 < runs.value[1:].max()
 
 
 def test_under_jit_the_reason_is_its_code():

@@ -43,13 +43,13 @@ def halving(stop, steps=12):
     ],
     ids=repr,
 )
-def test_rules_in_minimize(rule, steps, reason):
+def test_row_26_rules_alone_and_combined_in_minimize(rule, steps, reason):
     run = halving(rule)
     assert (int(run.steps), run.reason.name) == (steps, reason)
     assert float(run.params) == 2.0**-steps
 
 
-def test_patience_keeps_the_best_when_the_value_rises():
+def test_row_26_patience_keeps_the_best_when_the_value_rises():
     run = fg.minimize(lambda x: x**2, 1.0, fg.sgd(1.5), max_steps=99, stop=fg.stop.patience(4))
     assert (int(run.steps), run.reason.name, float(run.best)) == (4, "PATIENCE", 1.0)
 
@@ -70,7 +70,7 @@ def test_minimize_refuses_what_it_cannot_test():
         halving(fg.stop.patience(2, metric="validation loss") | fg.stop.gradient_norm(1e-3))
 
 
-def test_early_stopping_on_the_validation_loss():
+def test_row_26_early_stopping_on_the_validation_loss():
     rising = fg.join_schedules(
         [fg.constant_schedule(0.05), fg.constant_schedule(2.0)], [30]
     )  # diverges from epoch 5 on
@@ -109,7 +109,7 @@ def test_patience_on_a_metric_to_be_maximised():
     ],
     ids=repr,
 )
-def test_rules_in_fit_at_the_end_of_an_epoch(rule, reason):
+def test_row_26_rules_in_fit_at_the_end_of_an_epoch(rule, reason):
     run = fit(fg.sgd(0.05), rule, validation=DATA)
     assert run.reason.name == reason
     assert run.steps % 6 == 0
