@@ -32,9 +32,14 @@ class Pairs(NamedTuple):
 def no_pairs(x: Params, m: int) -> Pairs:
     """Room for m pairs of trees like x."""
     dtype = numerics.wide_dtype(*(jnp.result_type(leaf) for leaf in jax.tree.leaves(x)))
-    rows = jax.tree.map(lambda a: jnp.zeros((m, *jnp.shape(a)), jnp.result_type(a)), x)
-    square, row = jnp.zeros((m, m), dtype), jnp.zeros(m, dtype)
-    return Pairs(rows, rows, square, square, row, jnp.ones((), dtype), jnp.int32(0))
+
+    def rows() -> Params:  # arrays of their own each, so that all may be donated
+        return jax.tree.map(lambda a: jnp.zeros((m, *jnp.shape(a)), jnp.result_type(a)), x)
+
+    def square() -> jax.Array:
+        return jnp.zeros((m, m), dtype)
+
+    return Pairs(rows(), rows(), square(), square(), jnp.zeros(m, dtype), jnp.ones((), dtype), jnp.int32(0))
 
 
 def add_pair(pairs: Pairs, s: Params, y: Params) -> Pairs:
@@ -42,19 +47,20 @@ def add_pair(pairs: Pairs, s: Params, y: Params) -> Pairs:
     dtype, slot = pairs.sy.dtype, pairs.slot
     new_sy, ss, new_yy = (jnp.asarray(tree.real_vdot(*pair), dtype) for pair in ((s, y), (s, s), (y, y)))
     good, curvature = has_curvature(new_sy, ss, new_yy)
+    here = jnp.arange(pairs.sy.size, dtype=jnp.int32) == slot
     # Zeros in the row and the column of the oldest pair; then the column of the new one.
-    kept = (jnp.arange(pairs.sy.size, dtype=jnp.int32) != slot) & (pairs.sy > 0)
+    kept = ~here & (pairs.sy > 0)
     inverse = jnp.where(kept[:, None] & kept[None, :], pairs.inverse, 0)
     column = -(inverse @ products(pairs.s, y, dtype)) / curvature
-    inverse = inverse.at[:, slot].set(column.at[slot].set(1 / curvature))
-    row = products(pairs.y, y, dtype).at[slot].set(new_yy)
-    yy = pairs.yy.at[slot, :].set(row).at[:, slot].set(row)
+    inverse = jnp.where(here[None, :], jnp.where(here, 1 / curvature, column)[:, None], inverse)
+    row = jnp.where(here, new_yy, products(pairs.y, y, dtype))
+    yy = jnp.where(here[None, :], row[:, None], jnp.where(here[:, None], row[None, :], pairs.yy))
     new = Pairs(
         _put(pairs.s, s, slot, good),
         _put(pairs.y, y, slot, good),
         inverse,
         yy,
-        pairs.sy.at[slot].set(curvature),
+        jnp.where(here, curvature, pairs.sy),
         curvature / jnp.where(good, new_yy, 1),
         (slot + 1) % pairs.sy.size,
     )
@@ -93,7 +99,7 @@ def products(rows: Params, x: Params, dtype: Any) -> jax.Array:
         rows, x = numerics.widen(rows, dtype), numerics.widen(x, dtype)
         return jnp.real(jnp.tensordot(jnp.conj(rows), x, jnp.ndim(x)))
 
-    return jax.tree.reduce(jnp.add, jax.tree.map(leaf, rows, x))
+    return jax.tree.reduce(jnp.add, jax.tree.map(leaf, rows, x), jnp.zeros((), dtype))
 
 
 def has_curvature(sy: jax.Array, ss: jax.Array, yy: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -104,4 +110,8 @@ def has_curvature(sy: jax.Array, ss: jax.Array, yy: jax.Array) -> tuple[jax.Arra
 
 
 def _put(rows: Params, row: Params, slot: jax.Array, good: jax.Array) -> Params:
-    return jax.tree.map(lambda rows, row: rows.at[slot].set(jnp.where(good, row, rows[slot])), rows, row)
+    def leaf(rows: jax.Array, row: jax.Array) -> jax.Array:
+        oldest = jax.lax.dynamic_index_in_dim(rows, slot, keepdims=False)
+        return jax.lax.dynamic_update_index_in_dim(rows, jnp.where(good, row, oldest), slot, 0)
+
+    return jax.tree.map(leaf, rows, row)

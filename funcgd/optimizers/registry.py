@@ -6,6 +6,7 @@ from funcgd.core.transform import Transform
 from funcgd.optimizers.adagrad import adagrad
 from funcgd.optimizers.adam import adam, adamw
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
+from funcgd.optimizers.lbfgs import lbfgs
 from funcgd.optimizers.rmsprop import rmsprop
 from funcgd.optimizers.sgd import sgd
 
@@ -68,6 +69,15 @@ _ROWS = (
             sgd(0.1, momentum=0.9, accumulator_dtype="bfloat16"),
         ),
         rate="(√κ − 1)/(√κ + 1) with the best momentum",
+    ),
+    Row(
+        lbfgs(),
+        1980,
+        "Nocedal, Updating quasi-Newton matrices with limited storage",
+        "https://doi.org/10.1090/S0025-5718-1980-0572855-7",
+        variants=(lbfgs(0.1, 3, scale_init_precond=False, linesearch=None),),
+        needs=("params", "value", "grad", "value_fn"),
+        elementwise=False,
     ),
     Row(
         adagrad(0.5),

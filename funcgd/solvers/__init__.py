@@ -3,6 +3,7 @@
 from funcgd.solvers.admm import ADMM, ADMMState
 from funcgd.solvers.barzilai_borwein import BarzilaiBorwein
 from funcgd.solvers.bfgs import BFGS
+from funcgd.solvers.block_coordinate_descent import BlockCoordinateDescent, BlockState
 from funcgd.solvers.coordinate_descent import CoordinateDescent, CoordinateState
 from funcgd.solvers.dogleg_least_squares import DoglegLeastSquares
 from funcgd.solvers.fista import FISTA, FISTAState
@@ -31,6 +32,8 @@ __all__ = [
     "LBFGSB",
     "ADMMState",
     "BarzilaiBorwein",
+    "BlockCoordinateDescent",
+    "BlockState",
     "CoordinateDescent",
     "CoordinateState",
     "DoglegLeastSquares",

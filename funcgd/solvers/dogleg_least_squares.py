@@ -36,13 +36,16 @@ class DoglegLeastSquares(ResidualMethod):
         p on the path 0 → Cauchy's point → −J⁺r, as far as ‖Dp‖ ≤ Δ,    x_{k+1} = x_k + p where f falls
 
     Cauchy's point minimises ‖r + Jp‖ along steepest descent in the coordinates Dp, in which all of this is done; D is
-    the diagonal of the norms of the columns of J, each at least half of its last. The radius Δ becomes ‖Dp‖/4 where f
-    falls by less than ¼ of what the model promises, and at least 2‖Dp‖ where by more than ¾. J⁺ is the pseudoinverse.
+    the diagonal of the norms of the columns of J, each at least `forget` times its last. The radius Δ becomes ‖Dp‖/4
+    where f falls by less than ¼ of what the model promises, and at least 2‖Dp‖ where by more than ¾. J⁺ is the
+    pseudoinverse.
 
     Order 2 where the residuals vanish at the solution, else 1, the faster the smaller they are.
 
     Args:
         radius: the first Δ as a part of ‖Dx₀‖, or of 1 where that is 0; in (0, ∞), no unit.
+        forget: the factor by which an entry of D may fall in a step, in (0, 1]. 1 is Moré's scaling, which takes fewer
+            steps where residuals stay large; less copes with starts from which the columns of J change by many orders.
         max_trials: after so many trials without a decrease it gives up: NO_DECREASE.
 
     Cost per step: one evaluation of r with J for each trial, mn² operations and some 10 n³. Memory: some four times J.
@@ -62,6 +65,7 @@ class DoglegLeastSquares(ResidualMethod):
     """
 
     radius: Scalar = number("(0, inf)", default=1.0, schedule=False)
+    forget: Scalar = number("(0, 1]", default=0.5, schedule=False)
     max_trials: int = static(default=50, convert=as_count)
 
     def control(self, dtype: Any) -> Region:

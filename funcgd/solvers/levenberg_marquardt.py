@@ -37,7 +37,7 @@ class LevenbergMarquardt(ResidualMethod):
 
     r″ is the second derivative of r along p: the step follows the curve that keeps to the bottom of a bent valley.
     Where it bends too much, 2‖Dq‖ > ¾‖Dp‖, λ grows before f is evaluated; where r″ is not finite, q is 0. D is the
-    diagonal of the norms of the columns of J, each at least half of its last, so that units of x and r change nothing.
+    diagonal of the norms of the columns of J, each at least `forget` times its last, so that units change nothing.
     With the gain ratio ϱ, the decrease of f by that of the model, λ becomes λ·max(⅓, 1 − (2ϱ−1)³) after a step, else
     νλ with ν = 2, 4, 8, … (Nielsen). p and q are found by orthogonal triangles.
 
@@ -45,6 +45,8 @@ class LevenbergMarquardt(ResidualMethod):
 
     Args:
         damping: the first λ, in (0, ∞), no unit. It matters little.
+        forget: the factor by which an entry of D may fall in a step, in (0, 1]. 1 is Moré's scaling, which takes fewer
+            steps where residuals stay large; less copes with starts from which the columns of J change by many orders.
         max_trials: after so many trials without a decrease it gives up: NO_DECREASE.
 
     Cost per step: one evaluation of r with J for each trial, mostly one for each step, and mn² operations. For each λ
@@ -70,6 +72,7 @@ class LevenbergMarquardt(ResidualMethod):
     """
 
     damping: Scalar = number("(0, inf)", default=1e-3, schedule=False)
+    forget: Scalar = number("(0, 1]", default=0.5, schedule=False)
     max_trials: int = static(default=30, convert=as_count)
 
     def control(self, dtype: Any) -> Damping:

@@ -59,16 +59,13 @@ class MirrorDescent(ProximalMethod):
     step_size: Scalar | None = number("(0, inf)", default=None, schedule=False)
     scale: Scalar = number("(0, inf)", default=1.0, schedule=False)
 
-    def init(self, fun: Any, x: Params, args: tuple) -> ProximalState:
-        for path, leaf in jax.tree_util.tree_leaves_with_path(x):
-            if jnp.iscomplexobj(leaf):
-                raise TypeError(f"MirrorDescent: `x0{jax.tree_util.keystr(path)}` must be real, got {leaf.dtype}.")
-        return super().init(fun, x, args)
-
     def penalty(self, x: Params) -> jax.Array:
         return jnp.zeros((), tree.norm(x).dtype)
 
     def feasible(self, x: Params) -> Params:
+        for path, leaf in jax.tree_util.tree_leaves_with_path(x):
+            if jnp.iscomplexobj(leaf):
+                raise TypeError(f"MirrorDescent: `x0{jax.tree_util.keystr(path)}` must be real, got {leaf.dtype}.")
         inside = _all(jax.tree.map(lambda a: jnp.all(a > 0), x))
         if self.geometry == "positive":
             largest = tree.max_norm(x)

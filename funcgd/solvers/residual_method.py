@@ -16,7 +16,6 @@ from funcgd.solvers.linearize import Point, in_coordinates, linearize
 from funcgd.solvers.verdict import Verdict, judge
 
 GAIN = 1e-4  # the part of the predicted decrease that a step must keep (Moré)
-FORGET = 0.5  # the scale of a coordinate may fall by this factor in a step
 
 
 class ResidualState(NamedTuple):
@@ -63,7 +62,8 @@ class ResidualMethod:
     gradient is smaller; else the precision is reached, and the method gives up.
 
     The scale D keeps the method invariant to the units of x and r. Moré's never falls; this one does, by half in a
-    step at most, because what was steep far away says little about the end of a long way.
+    step where a subclass has no other `forget`, because what was steep far away says little about the end of a long
+    way.
 
     Reference: Moré, The Levenberg–Marquardt algorithm, Lecture notes in mathematics 630, 1978.
 
@@ -73,6 +73,7 @@ class ResidualMethod:
     """
 
     max_trials: int
+    forget: Any = 0.5  # by this factor the scale of a coordinate may fall in a step
 
     def control(self, dtype: Any) -> Any:
         """Before the first step."""
@@ -111,7 +112,8 @@ class ResidualMethod:
         )
         at = tree.where(verdict.accepted, here, state.at)
         columns = at.columns
-        known = jnp.where(verdict.accepted & (columns > 0), jnp.maximum(columns, FORGET * state.scale), state.scale)
+        falling = jnp.maximum(columns, self.forget * state.scale)
+        known = jnp.where(verdict.accepted & (columns > 0), falling, state.scale)
         scale = jnp.where(verdict.first & (columns > 0), columns, known)
         control = self.adapt(state.control, verdict, at.x, scale)
         p, predicted, control = self.propose(at, scale, control, _bend(residuals, from_vector(at.x, x), args))

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import pickle
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import funcgd as fg
 from funcgd.core.numerics import wide_dtype
 from funcgd.core.values import Held
-from funcgd.testing.fixtures import SCENARIOS, gradients, params_tree, precision
+from funcgd.testing.fixtures import SCENARIOS, gradients, objective, params_tree, precision
 
 LOW = ("bfloat16", "float16")
 
@@ -43,9 +44,10 @@ def check_transform(
         tx: the transform.
         dtypes: the dtypes of parameters to check.
         elementwise: whether entries do not influence each other; then a NaN in one leaf must leave all others alone.
-        differentiable: whether updates are differentiable with respect to the numbers of `tx`.
+        differentiable: whether updates are differentiable in reverse mode with respect to the numbers of `tx`; else
+            they must be so in forward mode.
         code: whether `repr` is code: False where static parts have no name.
-        extra: keyword arguments that its `update` needs.
+        extra: keyword arguments that its `update` needs, beside `value`, `grad` and `value_fn`.
 
     Raises:
         AssertionError: naming the first clause that does not hold, and the dtype.
@@ -70,11 +72,17 @@ def _demand(condition: Any, message: str) -> None:
         raise AssertionError(message)
 
 
+def _extras(tx: Any, grads: Any, params: Any, extra: dict[str, Any]) -> dict[str, Any]:
+    """What `update` needs: of an objective with these gradients, and what the caller gives."""
+    offered = objective(params, grads) if tx.needs - {"params"} else {}
+    return {**{name: x for name, x in offered.items() if name in tx.needs}, **extra}
+
+
 def _run(tx: Any, params: Any, grads: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
     """All updates along the leading axis of `grads`, and the last state."""
 
     def step(state: Any, g: Any) -> tuple[Any, Any]:
-        updates, state = tx.update(g, state, params, **extra)
+        updates, state = tx.update(g, state, params, **_extras(tx, g, params, extra))
         return state, updates
 
     state, updates = jax.lax.scan(step, tx.init(params), grads)
@@ -82,7 +90,6 @@ def _run(tx: Any, params: Any, grads: Any, extra: dict[str, Any]) -> tuple[Any, 
 
 
 _scenarios = jax.jit(jax.vmap(_run, in_axes=(None, None, 0, None)))
-_one = jax.jit(_run)
 
 
 def _pick(tree: Any, *index: int) -> Any:
@@ -97,7 +104,7 @@ def check_numbers(tx: Any, dtype: str, elementwise: bool, extra: dict[str, Any])
     stored_low = any(x.dtype.name in LOW for x in jax.tree.leaves(state))  # where one rounding may fall either way
     tolerance = 0.05 if stored_low else 1e-5 if dtype != "float64" else 1e-12
     grads = gradients(params, dtype, 1e30 if stored_low else np.inf)
-    updates, states = _scenarios(tx, params, grads, extra)
+    updates, states = _scenarios(tx, params, _with_nan(grads), extra)
     for leaf, p in zip(jax.tree.leaves(updates), jax.tree.leaves(params), strict=True):
         _demand(leaf.dtype == wide_dtype(p.dtype), f"{who}: updates must be {wide_dtype(p.dtype)}, got {leaf.dtype}.")
     chex.assert_trees_all_equal_structs(_pick(updates, 0, 0), params)
@@ -110,25 +117,31 @@ def check_numbers(tx: Any, dtype: str, elementwise: bool, extra: dict[str, Any])
         _demand(all((np.asarray(u) == 0).all() for u in zero), f"{who}: zero gradients must give zero updates.")
     else:
         still = jax.tree.map(jnp.zeros_like, params)
-        still_updates = jax.tree.leaves(_one(tx, still, _pick(grads, 1), extra)[0])
-        none = all((np.asarray(u[:2]) == 0).all() for u in still_updates)
+        still_updates = jax.tree.leaves(_scenarios(tx, still, _with_nan(grads), extra)[0])
+        none = all((np.asarray(u[1, :2]) == 0).all() for u in still_updates)
         _demand(none, f"{who}: zero gradients at zero parameters must give zero updates.")
 
-    for t in range(2):  # eager
-        update, state = tx.update(_pick(grads, 0, t), state, params, **extra)
+    for t in range(1 if "value_fn" in tx.needs else 2):  # eager; where a loop is inside, each compiles it
+        g = _pick(grads, 0, t)
+        update, state = tx.update(g, state, params, **_extras(tx, g, params, extra))
         chex.assert_trees_all_close(update, _pick(updates, 0, t), rtol=tolerance, atol=tolerance)
         chex.assert_trees_all_equal_shapes_and_dtypes(fg.apply_updates(params, update), params)
 
+    if elementwise:
+        spoilt = _pick(updates, -1)
+        del spoilt["w"]
+        chex.assert_tree_all_finite(spoilt)
+    if dtype == "bfloat16":  # gradients may come in another precision than the parameters
+        as_float32 = jax.tree.map(lambda g: g.astype(jnp.float32), _pick(grads, 0))
+        u, _ = jax.jit(_run)(tx, params, as_float32, extra)
+        chex.assert_trees_all_close(u, _pick(updates, 0), rtol=tolerance, atol=tolerance)
+
+
+def _with_nan(grads: Any) -> Any:
+    """`grads` with one scenario more: the first again, with NaN in a leaf at the first step."""
     spoilt = _pick(grads, 0)
     spoilt["w"] = spoilt["w"].at[0].set(jnp.nan)
-    if elementwise:
-        u, _ = _one(tx, params, spoilt, extra)
-        del u["w"]
-        chex.assert_tree_all_finite(u)
-    if dtype in LOW:  # gradients may come in another precision than the parameters
-        as_float32 = jax.tree.map(lambda g: g.astype(jnp.float32), _pick(grads, 0))
-        u, _ = _one(tx, params, as_float32, extra)
-        chex.assert_trees_all_close(u, _pick(updates, 0), rtol=tolerance, atol=tolerance)
+    return jax.tree.map(lambda g, s: jnp.concatenate([g, s[None]]), grads, spoilt)
 
 
 def _floating(x: Any) -> bool:
@@ -151,7 +164,7 @@ def check_state(tx: Any, extra: dict[str, Any]) -> None:
 
     def step(params: Any, state: Any, tx: Any) -> tuple[Any, Any]:
         traces.append(1)
-        updates, state = tx.update(grads, state, params, **extra)
+        updates, state = tx.update(grads, state, params, **_extras(tx, grads, params, extra))
         return fg.apply_updates(params, updates), state
 
     compiled = jax.jit(step, donate_argnums=(0, 1))
@@ -181,7 +194,7 @@ def check_shapes(tx: Any, extra: dict[str, Any]) -> None:
         trees.append(None)
     for params in trees:
         grads = jax.tree.map(jnp.ones_like, params)
-        updates, state = update(grads, init(params), params, **extra)
+        updates, state = update(grads, init(params), params, **_extras(tx, grads, params, extra))
         chex.assert_trees_all_equal_structs(updates, params)
         _demand(_avals(state) == _avals(init(params)), f"{type(tx).__name__}: update must keep the state of {params}.")
         chex.assert_trees_all_equal_shapes_and_dtypes(fg.apply_updates(params, updates), params)
@@ -229,8 +242,8 @@ def check_hyperparameters(tx: Any, differentiable: bool, extra: dict[str, Any]) 
         fg.stack(members), params, _pick(grads, 0), extra
     )
     for i, member in enumerate(members):
-        alone, _ = _one(member, params, _pick(grads, 0), extra)
-        chex.assert_trees_all_close(_pick(batched, i), alone, rtol=tolerance, atol=tolerance)
+        alone, _ = _scenarios(member, params, _with_nan(grads), extra)  # compiled before
+        chex.assert_trees_all_close(_pick(batched, i), _pick(alone, 0), rtol=tolerance, atol=tolerance)
 
     def energy(tx: Any, grads: Any) -> Any:
         updates, _ = _run(tx, params, grads, extra)
@@ -240,7 +253,10 @@ def check_hyperparameters(tx: Any, differentiable: bool, extra: dict[str, Any]) 
         two = jax.tree.map(lambda g: g[jnp.array([0, 1, 4])], grads)
         slopes = jax.jit(jax.vmap(jax.grad(energy), in_axes=(None, 0)))(tx, two)
         _demand(jax.tree.structure(slopes) == jax.tree.structure(tx), "the gradient must be such a value itself.")
-        chex.assert_tree_all_finite(slopes)
+    else:
+        ones, g = jax.tree.map(jnp.ones_like, tx), _pick(grads, 0)
+        slopes = jax.jit(lambda tx: jax.jvp(lambda tx: energy(tx, g), (tx,), (ones,)))(tx)
+    chex.assert_tree_all_finite(slopes)
 
 
 def check_errors(tx: Any, extra: dict[str, Any]) -> None:
@@ -258,8 +274,10 @@ def check_errors(tx: Any, extra: dict[str, Any]) -> None:
         else:
             raise AssertionError(f"{name}: expected an error that names {words}.")
 
+    extras = _extras(tx, params, params, extra)
+
     def update(grads: Any, state: Any = state, params: Any = params) -> Any:
-        return lambda: tx.update(grads, state, params, **extra)
+        return lambda: tx.update(grads, state, params, **extras)
 
     fails(lambda: tx.init({"w": jnp.arange(3)}), "params['w']", "int32")
     fails(lambda: tx.init({"w": jnp.ones(2, bool)}), "params['w']", "bool")
@@ -269,3 +287,6 @@ def check_errors(tx: Any, extra: dict[str, Any]) -> None:
     fails(update(params, state=(state, "not a state")), "state")
     if "params" in tx.needs:
         fails(update(params, params=None), "params")
+    for need in sorted(tx.needs - {"params"}):
+        less = {name: x for name, x in extras.items() if name != need}
+        fails(functools.partial(tx.update, params, state, params, **less), need)

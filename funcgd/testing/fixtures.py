@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from funcgd.core import tree
 from funcgd.core.numerics import float64_mode
 
 
@@ -55,6 +56,16 @@ def gradients(params: Any, dtype: Any, largest: float = np.inf, seed: int = 1) -
             normal[4, :2] = 0
         columns.append(jnp.asarray(normal, dtype))
     return structure.unflatten(columns)
+
+
+def objective(params: Any, grads: Any) -> dict[str, Any]:
+    """The extras `value`, `grad`, `value_fn` of f(p) = ⟨g, p − θ⟩ + ½‖p − θ‖², whose gradient at θ is g."""
+
+    def value_fn(p: Any) -> Any:
+        moved = tree.sub(p, params)
+        return tree.real_vdot(grads, moved) + tree.real_vdot(moved, moved) / 2
+
+    return {"value": value_fn(params), "grad": grads, "value_fn": value_fn}
 
 
 def precision(dtype: Any) -> contextlib.AbstractContextManager:

@@ -46,7 +46,7 @@ def run_implicit(task: Task, x0: Params, recorded: int | None) -> Result:
     tangent_solve = functools.partial(_solve_transposable, symmetric)
     z = jax.lax.custom_root(conditions, to_vector(found.params), lambda _, z: z, tangent_solve)
     x = from_vector(z, x0)
-    at_x = task.step(x, found.state)[2]
+    at_x = task.step(x, task.init(x))[2]
     return found._replace(
         params=x,
         best=jax.tree.map(_with_derivative_of, found.best, x),

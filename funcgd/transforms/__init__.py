@@ -2,26 +2,48 @@
 
 from funcgd.transforms.clip import clip, clip_by_global_norm
 from funcgd.transforms.guard import SkipNonfiniteState, SkipSpikesState, skip_nonfinite, skip_spikes
+from funcgd.transforms.line_search import (
+    LinesearchInfo,
+    ScaleByBacktrackingLinesearchState,
+    ScaleByLinesearchState,
+    ScaleByZoomLinesearchState,
+    ZoomLinesearchInfo,
+)
 from funcgd.transforms.momentum import TraceState, trace
 from funcgd.transforms.normalize import normalize_by_update_norm
 from funcgd.transforms.plateau import ReduceLROnPlateauState, reduce_on_plateau
 from funcgd.transforms.scale import scale, scale_by_learning_rate, scale_by_schedule
+from funcgd.transforms.scale_by_linesearch import (
+    scale_by_backtracking_linesearch,
+    scale_by_linesearch,
+    scale_by_zoom_linesearch,
+)
+from funcgd.transforms.value_and_grad_from_state import value_and_grad_from_state
 from funcgd.transforms.weight_decay import add_decayed_weights
 
 __all__ = [
+    "LinesearchInfo",
     "ReduceLROnPlateauState",
+    "ScaleByBacktrackingLinesearchState",
+    "ScaleByLinesearchState",
+    "ScaleByZoomLinesearchState",
     "SkipNonfiniteState",
     "SkipSpikesState",
     "TraceState",
+    "ZoomLinesearchInfo",
     "add_decayed_weights",
     "clip",
     "clip_by_global_norm",
     "normalize_by_update_norm",
     "reduce_on_plateau",
     "scale",
+    "scale_by_backtracking_linesearch",
     "scale_by_learning_rate",
+    "scale_by_linesearch",
     "scale_by_schedule",
+    "scale_by_zoom_linesearch",
     "skip_nonfinite",
     "skip_spikes",
     "trace",
+    "value_and_grad_from_state",
 ]

@@ -22,7 +22,7 @@ UNITS = {  # name or function: ŷ, ∂L/∂w by hand
 }
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=str)
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: getattr(unit, "__name__", unit))
 def test_row_30_single_units_by_hand_and_by_jax(unit):
     """Linear −(y − wᵀx)x, sigmoid −(y − σ)σ(1 − σ)x; the lecture's sigmoid lacks the minus sign."""
     with float64_mode():

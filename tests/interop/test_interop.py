@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import funcgd as fg
+from funcgd.core.numerics import float64_mode
 
 optax = pytest.importorskip("optax")
 eqx = pytest.importorskip("equinox")
@@ -142,6 +143,72 @@ def test_our_schedules_drive_optax_optimizers():
 )
 def test_same_names_same_numbers(ours, theirs):
     same(run(ours), run(theirs))
+
+
+def rosenbrock(x):
+    return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+
+def search_script(library, make, steps, f=rosenbrock):
+    """A script for line searches, in words that both libraries know: values and gradient norms, and trials if any."""
+    tx = make(library)
+    searches = library.tree.get(jax.eval_shape(tx.init, jnp.zeros(10)), "grad", None) is not None
+    value_and_grad = library.value_and_grad_from_state(f) if searches else lambda x, state: jax.value_and_grad(f)(x)
+
+    @jax.jit
+    def run(x):
+        def step(carry, _):
+            params, state = carry
+            value, grad = value_and_grad(params, state=state)
+            updates, state = tx.update(grad, state, params, value=value, grad=grad, value_fn=f)
+            row = value, library.tree.norm(grad), library.tree.get(state, "num_linesearch_steps", 0)
+            return (library.apply_updates(params, updates), state), row
+
+        return jax.lax.scan(step, (x, tx.init(x)), length=steps)[1]
+
+    return [np.asarray(column) for column in run(jnp.zeros(10))]
+
+
+def test_same_script_for_lbfgs():
+    with float64_mode():
+        runs = [search_script(library, lambda library: library.lbfgs(), 90) for library in (fg, optax)]
+    ours, theirs = (int(np.argmax(norms < 1e-6)) for _, norms, _ in runs)
+    assert theirs > 20
+    assert abs(ours - theirs) <= 0.1 * theirs
+    trials = [int(np.sum(run[2][:steps])) for run, steps in zip(runs, (ours, theirs), strict=True)]
+    assert trials[0] <= 1.1 * trials[1]
+    assert all(values[-1] < 1e-12 for values, _, _ in runs)
+
+
+def bowl(x):
+    return jnp.sum(jnp.cosh(x - jnp.linspace(-0.5, 0.5, 10)))
+
+
+@pytest.mark.parametrize(
+    ("make", "f"),
+    [
+        (lambda library: library.lbfgs(), bowl),  # where all first trials are accepted
+        (lambda library: library.lbfgs(0.3, memory_size=3, scale_init_precond=False, linesearch=None), bowl),
+        (
+            lambda library: library.lbfgs(
+                memory_size=4, linesearch=library.scale_by_backtracking_linesearch(20, 0.1, 0.5, store_grad=True)
+            ),
+            rosenbrock,
+        ),
+        (
+            lambda library: library.chain(
+                library.sgd(1.0), library.scale_by_backtracking_linesearch(max_backtracking_steps=30, store_grad=True)
+            ),
+            rosenbrock,
+        ),
+    ],
+    ids=["lbfgs", "lbfgs without search", "lbfgs and backtracking", "sgd and backtracking"],
+)
+def test_same_line_searches_same_numbers(make, f):
+    with float64_mode():
+        ours, theirs = (search_script(library, make, 6, f) for library in (fg, optax))
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8)
 
 
 CYCLE = {"init_value": 0.0, "peak_value": 1.0, "warmup_steps": 2, "decay_steps": 5}

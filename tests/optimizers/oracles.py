@@ -63,3 +63,25 @@ def adam(theta, grads, eta, b1, b2, eps, eps_root=0.0, nesterov=False, decay=0.0
         m_hat = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * g / c1 if nesterov else m / c1
         theta = theta - eta * (m_hat / (np.sqrt(v / c2 + eps_root) + eps) + decay * theta)
     return theta
+
+
+def lbfgs(theta, gradient, eta, m, steps, scaled=True):
+    """Algorithm 7.4 of Nocedal and Wright, with steps of length eta; `gradient` is a function of the parameters."""
+    pairs, before = [], None
+    for _ in range(steps):
+        g = gradient(theta)
+        if before is not None:
+            pairs = [*pairs, (theta - before[0], g - before[1])][-m:]
+        q, alphas = g.copy(), []
+        for s, y in reversed(pairs):
+            alphas.append(s @ q / (y @ s))
+            q = q - alphas[-1] * y
+        gamma = 1 / max(1, np.sqrt(g @ g))
+        if pairs:
+            s, y = pairs[-1]
+            gamma = s @ y / (y @ y)
+        r = gamma * q if scaled else q
+        for (s, y), alpha in zip(pairs, reversed(alphas), strict=True):
+            r = r + s * (alpha - y @ r / (y @ s))
+        before, theta = (theta, g), theta - eta * r
+    return theta

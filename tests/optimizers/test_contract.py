@@ -7,7 +7,14 @@ import funcgd as fg
 from funcgd.optimizers.registry import ROWS
 from funcgd.testing import check_transform
 
-OPTIMIZERS = [(tx, row.elementwise) for row in ROWS.values() for tx in (row.example, *row.variants)]
+OPTIMIZERS = [  # all dtypes for the example of a row, those that differ most for its variants
+    (tx, {"elementwise": row.elementwise, "differentiable": "value_fn" not in tx.needs, **dtypes})
+    for row in ROWS.values()
+    for tx, dtypes in ((row.example, {}), *((tx, {"dtypes": ("float32", "bfloat16")}) for tx in row.variants))
+]
+for tx, properties in OPTIMIZERS:  # programs with a search compile for long: each dtype once, among the variants
+    if isinstance(tx, fg.lbfgs):
+        properties["dtypes"] = ("float32", "float64") if tx.linesearch is None else ("bfloat16",)
 RATE = fg.cosine_decay_schedule(0.1, 10)
 TRANSFORMS = [
     (fg.scale(-0.5), True),
@@ -26,11 +33,18 @@ TRANSFORMS = [
     (fg.chain(fg.clip_by_global_norm(1.0), fg.adamw(RATE, weight_decay=fg.linear_schedule(0.1, 0.0, 10))), False),
     (fg.named_chain(("clip", fg.clip(1.0)), ("step", fg.sgd(RATE, momentum=0.9))), True),
 ]
+CASES = [*OPTIMIZERS, *((tx, {"elementwise": elementwise}) for tx, elementwise in TRANSFORMS)]
 
 
-@pytest.mark.parametrize(("tx", "elementwise"), OPTIMIZERS + TRANSFORMS, ids=lambda x: repr(x)[:70])
-def test_contract(tx, elementwise):
-    check_transform(tx, elementwise=elementwise)
+@pytest.mark.parametrize(("tx", "properties"), CASES, ids=[repr(tx)[:70] for tx, _ in CASES])
+def test_contract(tx, properties):
+    check_transform(tx, **properties)
+
+
+def test_contract_of_backtracking():
+    """Here updates are scaled by a search; those of L-BFGS hold another."""
+    tx = fg.chain(fg.sgd(0.1), fg.scale_by_backtracking_linesearch(15, atol=0.1))
+    check_transform(tx, dtypes=("float16",), elementwise=False, differentiable=False)
 
 
 def test_contract_of_identity():

@@ -9,7 +9,7 @@ import pytest
 
 import funcgd as fg
 from funcgd.optimizers.registry import ROWS
-from funcgd.testing.fixtures import precision
+from funcgd.testing.fixtures import objective, precision
 from tests.optimizers import oracles
 
 STEPS, N = 20, 6
@@ -66,7 +66,8 @@ CASES = {
 def run(tx, theta, grads):
     def step(carry, g):
         theta, state = carry
-        updates, state = tx.update(g, state, theta)
+        extra = objective(theta, g) if "value_fn" in tx.needs else {}
+        updates, state = tx.update(g, state, theta, **extra)
         return (fg.apply_updates(theta, updates), state), None
 
     return jax.lax.scan(step, (theta, tx.init(theta)), grads)[0][0]

@@ -37,6 +37,7 @@ LINE_SEARCHES = {
 LEAST_SQUARES = {
     "GaussNewton": fg.GaussNewton(),
     "LevenbergMarquardt": fg.LevenbergMarquardt(),
+    "LevenbergMarquardt, Moré's scaling": fg.LevenbergMarquardt(forget=1.0),
     "DoglegLeastSquares": fg.DoglegLeastSquares(),
 }
 METHODS = {**LINE_SEARCHES, **LEAST_SQUARES, "NelderMead": fg.NelderMead()}
@@ -58,6 +59,8 @@ UNSOLVED = {
     "NewtonCG": {11},
     # Steps by a model without second derivatives of r, where the residuals stay large.
     "GaussNewton": {2, 6, 11, 16},
+    "LevenbergMarquardt": {16},
+    "DoglegLeastSquares": {16},
     "NelderMead": {4, 7, 12},
 }
 
