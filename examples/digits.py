@@ -11,8 +11,7 @@ from tqdm.auto import tqdm
 import funcgd as fg
 from funcgd import plots
 
-SPLITS = 10
-SIZES = (1280, 256, 261)  # training, validation, test examples of each split
+SPLITS, SIZES = 10, (1280, 256, 261)  # training, validation, test examples of each split
 RUNS = {  # name: (optimizer, batch size, epochs)
     "gradient descent": (fg.gradient_descent(0.5), 1280, 1000),
     "SGD": (fg.sgd(0.02), 1, 30),
@@ -70,7 +69,8 @@ def main(figure="digits.png") -> dict[str, float]:
     plots.learning_curves({name: row[0] for name, row in rows.items()}, ax=left).set(xscale="log")
     plots.learning_curves({name: row[1] for name, row in rows.items()}, log=False, ax=right)
     right.set(xscale="log", ylim=(0.8, 1), ylabel="validation accuracy")
-    print("figure:", fig.savefig(figure, dpi=150) or figure)
+    fig.savefig(figure, dpi=150)
+    print(f"figure: {figure}")
     means = {name: float(row[2].mean()) for name, row in rows.items()}
     assert means["Adam"] >= 0.96, means
     return means
