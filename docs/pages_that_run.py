@@ -14,7 +14,8 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 from sphinx_gallery.scrapers import figure_rst
 
-EXECUTED = "plot_", "hypergradient", "own_loop", "sweep"  # the others need a peer, kill processes, or take long
+# The others need a peer, kill processes, or take long.
+EXECUTED = "plot_", "diagnose", "hypergradient", "landscape", "own_loop", "race", "sweep"
 THUMBNAILS = {"digits": "_static/digits.png"}  # of scripts that are not executed
 HEADER = """
 Examples

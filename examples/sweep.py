@@ -8,9 +8,11 @@ is trained once more, by itself, and tested on digits that no run has seen.
 import time
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 
 import funcgd as fg
+from funcgd import plots
 
 SPLIT, KEYS = jax.random.key(0), jax.random.split(jax.random.key(1), 3)
 RATES, MOMENTA = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0], [0.0, 0.5, 0.9]
@@ -43,6 +45,7 @@ def main() -> float:
     print("mean of the lowest validation losses\nlearning rate" + "".join(f"  momentum {m}" for m in MOMENTA))
     for rate, row in zip(RATES, means, strict=True):
         print(f"{rate:>13g}" + "".join(f"{x:>14.3f}" for x in row))
+    plots.sweep_map(found, "learning_rate", "momentum", log=True)
 
     best = int(means.argmin())
     tx = fg.unstack(population)[best]
@@ -58,3 +61,4 @@ def main() -> float:
 
 if __name__ == "__main__":
     main()
+    plt.show()

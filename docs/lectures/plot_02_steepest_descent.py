@@ -26,6 +26,8 @@ import numpy as np
 import funcgd as fg
 from funcgd import plots
 
+np.set_printoptions(precision=4, suppress=True)
+
 run = fg.minimize(lambda x: x**2, 2.0, fg.normalized_gradient_descent(0.5), max_steps=6, record=True)
 print(run.history["params"])
 assert run.history["params"].tolist() == [2, 3 / 2, 1, 1 / 2, 0, 0, 0]

@@ -30,6 +30,8 @@ import numpy as np
 import funcgd as fg
 from funcgd import plots
 
+np.set_printoptions(precision=4, suppress=True)
+
 
 def by_hand(rates, velocity, theta=2.0, beta=0.9):
     """θ after each step on f = θ²."""

@@ -23,6 +23,8 @@ import numpy as np
 import funcgd as fg
 from funcgd import plots
 
+np.set_printoptions(precision=4, suppress=True)
+
 z = jnp.linspace(-4, 4, 161)
 units = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "ReLU": jax.nn.relu, "softplus": jax.nn.softplus}
 slopes = {name: jax.vmap(jax.grad(unit))(z) for name, unit in units.items()}

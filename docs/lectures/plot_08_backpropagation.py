@@ -22,6 +22,8 @@ import numpy as np
 import funcgd as fg
 from funcgd import plots
 
+np.set_printoptions(precision=4, suppress=True)
+
 graph = fg.computational_graph(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0)
 print(graph)
 assert graph.value == -12

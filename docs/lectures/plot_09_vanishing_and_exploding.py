@@ -27,6 +27,8 @@ import numpy as np
 import funcgd as fg
 from funcgd import plots
 
+np.set_printoptions(precision=4, suppress=True)
+
 chain = fg.multilayer_perceptron([1] * 5, ["sigmoid"] * 4)
 w, b = np.array([0.9, -1.0, 0.8, 1.0]), np.array([0.1, 0.2, -0.3, 0.0])
 params = tuple({"w": jnp.float32([[wi]]), "b": jnp.float32([bi])} for wi, bi in zip(w, b, strict=True))
@@ -181,8 +183,8 @@ plots.unit_shares(saturated=saturated.saturated, ax=right).set_title("sigmoid, w
 # Slips in the sources
 # --------------------
 #
-# The chain of four is introduced with |w| ≤ 1, "for example w ~ N(0, 1)", from which it does not follow: a third of
-# such weights are larger.
+# The chain of four is introduced with weights of at most 1, "for example w ~ N(0, 1)", from which it does not follow: a
+# third of such weights are larger.
 
 draws = jax.random.normal(jax.random.key(3), (100_000,))
 print(f"|w| > 1: {float(jnp.mean(jnp.abs(draws) > 1)):.3f} of them")

@@ -25,7 +25,7 @@ import numpy as np
 import funcgd as fg
 from funcgd import plots
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+sys.path.insert(0, str(Path(fg.__file__).parents[1] / "benchmarks"))  # in the repository they stand beside the package
 from backprop_cost import measure, network
 
 loss, params, data = network(width=10, batch=64)

@@ -98,6 +98,39 @@ def test_sweep(capsys):
     assert "The best: sgd(learning_rate=0.3, momentum=0.9)" in shown
 
 
+def test_race(tmp_path, capsys):
+    """Methods that know the curvature need a hundredth of the steps."""
+    with jax.numpy_dtype_promotion("standard"):
+        steps = load("race").main(tmp_path / "race.gif")
+    assert 20 * steps["Newton"] < 20 * steps["BFGS"] < 2 * steps["momentum"] < steps["gradient descent"]
+    assert (tmp_path / "race.gif").stat().st_size > 10_000
+    assert "Newton" in capsys.readouterr().out
+
+
+def test_landscape(capsys):
+    """Below the limit that the largest eigenvalue sets, descent stays at the minimum; above it, it leaves."""
+    with jax.numpy_dtype_promotion("standard"):
+        limit, below, above = load("landscape").main()
+    assert 0.1 < limit < 10
+    assert below < above
+    assert "largest eigenvalues" in capsys.readouterr().out
+
+
+def test_diagnose(capsys):
+    with jax.numpy_dtype_promotion("standard"):
+        ends = load("diagnose").main()
+    assert ends["usual weights"] < 1 < 2.2 < ends["weights too small"]
+    shown = capsys.readouterr().out
+    assert "The gradient vanishes in layer 1" in shown
+    assert "No layer's gradient vanishes or explodes." in shown
+
+
+@pytest.fixture(autouse=True)
+def no_figures_left():
+    yield
+    pytest.importorskip("matplotlib.pyplot").close("all")
+
+
 def test_every_example_has_its_test():
     named = {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {
         "every_example_has_its_test"

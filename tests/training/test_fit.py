@@ -322,7 +322,7 @@ def test_history_at_a_cadence_with_norms_and_hyperparameters():
 
 def test_a_rule_on_norms_needs_no_history():
     run = fit(fg.sgd(0.1), batch_size=None, epochs=200, stop=fg.stop.gradient_norm(1e-3), checkpoint=None)
-    assert run.reason is fg.StopReason.GRADIENT_NORM or run.steps == 200
+    assert run.reason is fg.StopReason.GRADIENT_NORM
     x, y = X.astype(float), DATA["y"].astype(float)
     before = fit(fg.sgd(0.1), batch_size=None, epochs=int(run.steps) - 1).params["w"]
     assert np.linalg.norm(2 * x.T @ (x @ np.asarray(before, float) - y) / 50) <= 1e-3
