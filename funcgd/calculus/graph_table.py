@@ -23,8 +23,8 @@ def table(rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def short(x: Any) -> str:
-    """A number by six digits, an array by its shape and norm, a tuple by its parts, and – for None.
+def short(x: Any, digits: int = 6) -> str:
+    """A number by its first digits, an array by its shape and norm, a tuple by its parts, and – for None.
 
     >>> import jax.numpy as jnp
     >>> from funcgd.calculus.graph_table import short
@@ -34,11 +34,11 @@ def short(x: Any) -> str:
     if x is None:
         return "–"
     if isinstance(x, (list, tuple)):
-        return "; ".join(map(short, x))
+        return "; ".join(short(part, digits) for part in x)
     if jnp.issubdtype(x.dtype, jax.dtypes.extended):
         return str(x.dtype)
     a = np.asarray(x)
     if not jnp.issubdtype(a.dtype, jnp.inexact):
         return str(a[()]) if a.ndim == 0 else f"{a.shape} {a.dtype}"
     a = a.astype(np.complex128 if np.iscomplexobj(a) else np.float64)
-    return f"{a[()]:.6g}" if a.ndim == 0 else f"{a.shape} ‖{np.linalg.norm(a.ravel()):.6g}‖"
+    return f"{a[()]:.{digits}g}" if a.ndim == 0 else f"{a.shape} ‖{np.linalg.norm(a.ravel()):.{digits}g}‖"

@@ -60,7 +60,7 @@ def graph(drawn: ComputationalGraph, *, ax: Axes | None = None) -> Axes:
         _arrow(ax, boxes[edge.source], boxes[edge.target], places[edge.source], places[edge.target], bend)
         if edge.local_gradient is not None:
             x, y = _label_place(curve, list(places.values()), curves[:i] + curves[i + 1 :])
-            label = _text(edge.local_gradient).replace(") ", ")\n")
+            label = _text(edge.local_gradient, 3).replace(") ", ")\n")
             background = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
             ax.text(x, y, label, ha="center", va="center", fontsize=8, color="0.25", bbox=background, zorder=1.5)
     return ax
@@ -143,10 +143,10 @@ def _covered(curve: np.ndarray, nodes: list[Place], margin: float = 0.0) -> np.n
     return np.any([np.all(abs(curve - node) <= half, axis=1) for node in nodes] or [np.zeros(len(curve), bool)], axis=0)
 
 
-def _text(x: Any) -> str:
+def _text(x: Any, digits: int = 6) -> str:
     if isinstance(x, tuple):
-        return "; ".join(map(_text, x))
+        return "; ".join(_text(part, digits) for part in x)
     if np.ndim(x) and jnp.issubdtype(x.dtype, jnp.floating):
         shape = "×".join(map(str, x.shape))
         return f"({shape}) ‖{np.linalg.norm(np.asarray(x, np.float64).ravel()):.3g}‖".replace("-", "−")
-    return short(x).replace("-", "−")
+    return short(x, digits).replace("-", "−")
