@@ -34,7 +34,7 @@ plots.graph(graph)
 # shown by their shape and norm:
 
 x, w = jnp.array([1.0, 2.0]), jnp.array([0.5, -1.0])
-unit = fg.computational_graph(lambda w: jax.nn.sigmoid(w @ x) + 0.1 * (w @ w), w)
+unit = fg.computational_graph(lambda w: 0.1 * (w @ w) + jax.nn.sigmoid(w @ x), w)
 print(unit)
 s = 1 / (1 + np.exp(1.5))
 np.testing.assert_allclose(unit.gradient[0], s * (1 - s) * x + 0.2 * w, rtol=1e-5)

@@ -10,6 +10,7 @@ from funcgd.diagnostics.activations import STEEPEST
 from funcgd.models.activations import ACTIVATIONS
 
 KEY = jax.random.key(0)
+backpropagate = jax.jit(fg.backpropagate, static_argnames="loss")
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((6, 4)).astype(np.float32), RNG.standard_normal((6, 4)).astype(np.float32)
 
@@ -18,7 +19,7 @@ def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
-def deep(activation, scale=1.0, layers=10, **options):
+def deep(activation, scale=1.0, layers=8, **options):
     """A network of layers with 4 units, and its parameters with weights `scale` times as large."""
     model = fg.multilayer_perceptron([4] * (layers + 1), [activation] * layers, **options)
     return model, jax.tree.map(lambda p: scale * p, model.init(KEY))
@@ -27,11 +28,9 @@ def deep(activation, scale=1.0, layers=10, **options):
 def test_row_08_diagnosis_names_the_layers_and_cures_cure():
     model, params = deep("sigmoid")
     found = fg.diagnose(model, params, (X, Y), fg.l2_loss)
-    assert found.vanishing == tuple(name for name, r in found.gradient_ratio.items() if r < 1e-3)
-    assert found.vanishing[:3] == ("layer1", "layer2", "layer3")
-    assert "layer9" not in found.vanishing
+    assert found.vanishing == ("layer1", "layer2")
     assert found.exploding == ()
-    assert "vanishes in layer1, layer2" in found.verdict[0]
+    assert "vanishes in layer1 and layer2" in found.verdict[0]
     assert "bound" in found.verdict[0]
     assert "relu, in place of sigmoid" in found.verdict[1]
 
@@ -42,7 +41,7 @@ def test_row_08_diagnosis_names_the_layers_and_cures_cure():
     assert "explodes in layer1, layer2" in found.verdict[0]
     for cure in ("fg.clip_by_global_norm", "fg.clip", "fg.l2_penalty", "fg.add_decayed_weights"):
         assert cure in found.verdict[1]
-    gradient = fg.backpropagate(model, params, X, Y, fg.l2_loss).gradient
+    gradient = backpropagate(model, params, X, Y, fg.l2_loss).gradient
     for cure, size in ((fg.clip_by_global_norm(1.0), fg.tree.norm), (fg.clip(0.1), lambda g: 10 * fg.tree.max_norm(g))):
         np.testing.assert_allclose(size(cure.update(gradient, cure.init(params), params)[0]), 1, rtol=1e-5)
     # regularised for a while, with weights that shrink; another initialisation; another activation
@@ -116,7 +115,7 @@ def test_table_and_updates():
     """The remaining columns from NumPy; one step of descent with η = 0.5 changes θ by 0.5 ‖∇θ‖."""
     model, params = deep("tanh", layers=2)
     found = fg.diagnose(model, params, (X, Y), fg.l2_loss, tx=fg.sgd(0.5))
-    backward = fg.backpropagate(model, params, X, Y, fg.l2_loss)
+    backward = backpropagate(model, params, X, Y, fg.l2_loss)
     for i, name in enumerate(("layer1", "layer2")):
         both = (params[i], backward.gradient[i])
         flat, gradient = (np.concatenate([np.ravel(layer["w"]), np.ravel(layer["b"])]) for layer in both)
@@ -138,7 +137,7 @@ def test_table_and_updates():
 def test_state_of_the_optimizer():
     model, params = deep("tanh", layers=2)
     tx = fg.sgd(0.5, momentum=0.9)
-    gradient = fg.backpropagate(model, params, X, Y, fg.l2_loss).gradient
+    gradient = backpropagate(model, params, X, Y, fg.l2_loss).gradient
     _, state = tx.update(gradient, tx.init(params), params)
     found = fg.diagnose(model, params, (X, Y), fg.l2_loss, tx=tx, opt_state=state, layers=["layer2"])
     expected = 1.9 * 0.5 * fg.tree.norm(gradient[1]) / fg.tree.norm(params[1])

@@ -31,7 +31,7 @@ def spread(eigenvalues, rng=RNG):
 def test_all_eigenvalues_of_a_network(x64):
     params = jax.tree.map(lambda p: jnp.asarray(p, jnp.float64), MODEL.init(KEY))
     batch = X.astype(np.float64), Y.astype(np.float64)
-    dense = np.asarray(fg.hessian_matrix(loss, params, batch))
+    dense = np.asarray(jax.jit(lambda p: fg.hessian_matrix(loss, p, batch))(params))
     expected = np.linalg.eigvalsh(dense)[::-1]
     found = fg.hessian_eigenvalues(loss, params, batch, 26, KEY)
     np.testing.assert_allclose(found.values, expected, atol=1e-9)

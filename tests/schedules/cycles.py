@@ -106,6 +106,7 @@ SMOOTH = {
     "inverse sqrt": (fs.inverse_sqrt_schedule(0.1, 1.0, 9), inverse_sqrt),
     "inverse sqrt in its own time": (fs.inverse_sqrt_schedule(0.1, 1.0, 9, 4), inverse_sqrt),
 }
+VARIANTS = {"stable root", "stable cosine", "inverse sqrt in its own time", "equal restarts"}  # of those beside them
 
 CYCLE = {"init_value": 0.1, "peak_value": 0.5, "warmup_steps": 2, "decay_steps": 6, "end_value": 0.1}
 OTHERS = {

@@ -70,7 +70,7 @@ SMOOTH = {
     **cycles.SMOOTH,
 }
 ALL = {
-    **{name: schedule for name, (schedule, _) in SMOOTH.items()},
+    **{name: schedule for name, (schedule, _) in SMOOTH.items() if name not in cycles.VARIANTS},
     "staircase": fs.exponential_decay(1.0, 4, 0.5, 2, staircase=True),
     "piecewise": fs.piecewise_constant_schedule(1.0, {5: 0.5, 8: 0.1}),
     "piecewise without boundary": fs.piecewise_constant_schedule(0.7),
