@@ -1,6 +1,7 @@
 """Gradient transforms, to be chained: scale, clip, momentum, weight decay, plateau; and guards around them."""
 
 from funcgd.transforms.clip import clip, clip_by_global_norm
+from funcgd.transforms.clip_units import adaptive_grad_clip, clip_by_block_rms
 from funcgd.transforms.guard import SkipNonfiniteState, SkipSpikesState, skip_nonfinite, skip_spikes
 from funcgd.transforms.line_search import (
     LinesearchInfo,
@@ -11,6 +12,7 @@ from funcgd.transforms.line_search import (
 )
 from funcgd.transforms.momentum import TraceState, trace
 from funcgd.transforms.normalize import normalize_by_update_norm
+from funcgd.transforms.per_example import per_example_global_norm_clip, per_example_layer_norm_clip
 from funcgd.transforms.plateau import ReduceLROnPlateauState, reduce_on_plateau
 from funcgd.transforms.scale import scale, scale_by_learning_rate, scale_by_schedule
 from funcgd.transforms.scale_by_linesearch import (
@@ -31,10 +33,14 @@ __all__ = [
     "SkipSpikesState",
     "TraceState",
     "ZoomLinesearchInfo",
+    "adaptive_grad_clip",
     "add_decayed_weights",
     "clip",
+    "clip_by_block_rms",
     "clip_by_global_norm",
     "normalize_by_update_norm",
+    "per_example_global_norm_clip",
+    "per_example_layer_norm_clip",
     "reduce_on_plateau",
     "scale",
     "scale_by_backtracking_linesearch",

@@ -1,0 +1,45 @@
+"""Transforms of the same name as in Optax, on numbers where both are right."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import funcgd as fg
+
+optax = pytest.importorskip("optax")
+
+PARAMS = {"w": jnp.array([[1.0, -2.0], [0.5, 3.0]]), "b": jnp.array([0.1, 0.0]), "k": jnp.ones((2, 1, 2, 3))}
+GRADS = [jax.tree.map(lambda p, i=i: 3 * jnp.sin(2 * p + i), PARAMS) for i in range(6)]
+
+
+def same(a, b):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6), a, b)
+
+
+def updates(tx):
+    state, found = tx.init(PARAMS), []
+    for grads in GRADS:
+        u, state = tx.update(grads, state, PARAMS)
+        found.append(u)
+    return found
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda library: library.clip_by_block_rms(1.0),
+        lambda library: library.adaptive_grad_clip(0.5),
+        lambda library: library.adaptive_grad_clip(0.1, 0.1, axis=-1),
+    ],
+)
+def test_same_transforms_same_numbers(make):
+    same(updates(make(fg)), updates(make(optax)))
+
+
+def test_same_per_example_clipping():
+    grads = {"w": jnp.sin(jnp.arange(24.0)).reshape(4, 3, 2), "b": jnp.cos(jnp.arange(8.0)).reshape(4, 2)}
+    same(fg.per_example_global_norm_clip(grads, 1.8), optax.per_example_global_norm_clip(grads, 1.8))
+    for uniform in (True, False):
+        ours, theirs = (library.per_example_layer_norm_clip(grads, 1.8, uniform) for library in (fg, optax))
+        same(ours, theirs)
