@@ -3,12 +3,16 @@
 import dataclasses
 
 from funcgd.core.transform import Transform
+from funcgd.optimizers.adadelta import adadelta
 from funcgd.optimizers.adagrad import adagrad
 from funcgd.optimizers.adam import adam, adamw
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import lbfgs
+from funcgd.optimizers.lion import lion
 from funcgd.optimizers.rmsprop import rmsprop
+from funcgd.optimizers.rprop import rprop
 from funcgd.optimizers.sgd import sgd
+from funcgd.optimizers.sign_sgd import sign_sgd, signum
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +116,44 @@ _ROWS = (
         "Loshchilov, Hutter, Decoupled weight decay regularization",
         "https://arxiv.org/abs/1711.05101",
         variants=(adamw(0.01, weight_decay=0.1, nesterov=True),),
+        needs=("params",),
+        scale_invariant=True,
+    ),
+    Row(
+        sign_sgd(0.01),
+        2018,
+        "Bernstein, Wang, Azizzadenesheli, Anandkumar, signSGD: compressed optimisation for non-convex problems",
+        "https://arxiv.org/abs/1802.04434",
+        scale_invariant=True,
+    ),
+    Row(
+        signum(0.01),
+        2018,
+        "Bernstein, Wang, Azizzadenesheli, Anandkumar, signSGD: compressed optimisation for non-convex problems",
+        "https://arxiv.org/abs/1802.04434",
+        scale_invariant=True,
+    ),
+    Row(
+        lion(0.01),
+        2023,
+        "Chen et al., Symbolic discovery of optimization algorithms",
+        "https://arxiv.org/abs/2302.06675",
+        variants=(lion(0.01, mu_dtype="bfloat16", weight_decay=0.1),),
+        needs=("params",),
+        scale_invariant=True,
+    ),
+    Row(
+        rprop(0.01),
+        1993,
+        "Riedmiller, Braun, A direct adaptive method for faster backpropagation learning: the RPROP algorithm",
+        "https://doi.org/10.1109/ICNN.1993.298623",
+        scale_invariant=True,
+    ),
+    Row(
+        adadelta(),
+        2012,
+        "Zeiler, ADADELTA: an adaptive learning rate method",
+        "https://arxiv.org/abs/1212.5701",
         needs=("params",),
         scale_invariant=True,
     ),

@@ -85,3 +85,51 @@ def lbfgs(theta, gradient, eta, m, steps, scaled=True):
             r = r + s * (alpha - y @ r / (y @ s))
         before, theta = (theta, g), theta - eta * r
     return theta
+
+
+def sign_descent(theta, grads, eta):
+    for g in grads:
+        theta = theta - eta * np.sign(g)
+    return theta
+
+
+def signum(theta, grads, eta, beta):
+    m = np.zeros_like(theta)
+    for g in grads:
+        m = beta * m + (1 - beta) * g
+        theta = theta - eta * np.sign(m)
+    return theta
+
+
+def lion(theta, grads, eta, b1, b2, decay):
+    m = np.zeros_like(theta)
+    for g in grads:
+        theta = theta - eta * (np.sign(b1 * m + (1 - b1) * g) + decay * theta)
+        m = b2 * m + (1 - b2) * g
+    return theta
+
+
+def rprop(theta, grads, step, minus=0.5, plus=1.2, least=1e-6, most=50.0):
+    """Coordinate by coordinate, with the last step taken back where the gradient turns."""
+    theta = theta.copy()
+    for i in range(theta.size):
+        delta, before, move = step, 0.0, 0.0
+        for g in grads[:, i]:
+            if g * before < 0:
+                delta, before, move = max(minus * delta, least), 0.0, -move
+            else:
+                delta = min(plus * delta, most) if g * before > 0 else delta
+                before, move = g, -np.sign(g) * delta
+            theta[i] += move
+    return theta
+
+
+def adadelta(theta, grads, eta, rho, eps, decay=0.0):
+    e_g, e_x = np.zeros_like(theta), np.zeros_like(theta)
+    for g in grads:
+        g = g + decay * theta
+        e_g = rho * e_g + (1 - rho) * g**2
+        u = np.sqrt(e_x + eps) / np.sqrt(e_g + eps) * g
+        e_x = rho * e_x + (1 - rho) * u**2
+        theta = theta - eta * u
+    return theta

@@ -59,6 +59,13 @@ CASES = {
     "adam, nesterov": (fg.adam(0.1, nesterov=True), oracles.adam, (0.1, 0.9, 0.999, 1e-8), {"nesterov": True}),
     "adam without memory": (fg.adam(0.1, 0.0, 0.0), oracles.adam, (0.1, 0.0, 0.0, 1e-8), {}),
     "adamw": (fg.adamw(0.1, weight_decay=0.3), oracles.adam, (0.1, 0.9, 0.999, 1e-8), {"decay": 0.3}),
+    "sign_sgd": (fg.sign_sgd(0.1), oracles.sign_descent, (0.1,), {}),
+    "signum": (fg.signum(0.1, 0.8), oracles.signum, (0.1, 0.8), {}),
+    "lion": (fg.lion(0.1, 0.8, 0.95, weight_decay=0.3), oracles.lion, (0.1, 0.8, 0.95, 0.3), {}),
+    "rprop": (fg.rprop(0.1), oracles.rprop, (0.1,), {}),
+    "rprop, bounds": (fg.rprop(0.1, 0.3, 1.5, 0.02, 0.2), oracles.rprop, (0.1, 0.3, 1.5, 0.02, 0.2), {}),
+    "adadelta": (fg.adadelta(), oracles.adadelta, (1.0, 0.9, 1e-6), {}),
+    "adadelta, decay": (fg.adadelta(0.5, 0.8, 1e-3, 0.3), oracles.adadelta, (0.5, 0.8, 1e-3), {"decay": 0.3}),
 }
 
 
