@@ -25,7 +25,7 @@ class ScaleByRpropState(NamedTuple):
     """
 
     step_sizes: Updates  # like the parameters, real, at least float32: Δ, unit of the parameters
-    prev_updates: Updates  # like the parameters, at least float32: the last step, 0 if it was taken back
+    prev_updates: Updates  # like the parameters, at least float32: signs of the last gradient, 0 after a reversal
     count: jax.Array | None = None  # (), int32: finished updates, where a number is a schedule
 
 
@@ -33,12 +33,12 @@ class ScaleByRpropState(NamedTuple):
 class scale_by_rprop(Transform):
     """Step lengths that grow while a gradient keeps its sign and shrink when it turns, the direction of Rprop.
 
-        Δ ← min(η⁺Δ, Δmax)                       where the gradient kept its sign
-        Δ ← max(η⁻Δ, Δmin)                       where it turned
-        u = Δ·sign(g),  but minus the last u where it turned
+        Δ ← min(η⁺Δ, Δmax)               where sign(g)·s > 0
+        Δ ← max(η⁻Δ, Δmin),  g ← 0       where sign(g)·s < 0
+        u = Δ·sign(g),   s ← sign(g)
 
-    So a step beyond a minimum is taken back, and the next begins anew from there, with a shorter Δ that does not shrink
-    twice.
+    This is the form without backtracking of weights (iRprop⁻). After a turn a coordinate rests for a step, and its step
+    does not shrink a second time.
 
     Args:
         learning_rate: Δ at the start, in [0, ∞), unit of the parameters.
@@ -47,8 +47,8 @@ class scale_by_rprop(Transform):
         min_step_size: Δmin ≥ 0, unit of the parameters.
         max_step_size: Δmax ≥ 0, unit of the parameters.
 
-    Reference: Riedmiller, Braun, A direct adaptive method for faster backpropagation learning: the RPROP algorithm,
-    ICNN 1993.
+    References: Riedmiller, Braun, A direct adaptive method for faster backpropagation learning: the RPROP algorithm,
+    ICNN 1993; Igel, Hüsken, Empirical evaluation of the improved Rprop learning algorithms, Neurocomputing 50, 2003.
 
     >>> import funcgd as fg
     >>> tx = fg.scale_by_rprop(0.5)
@@ -70,22 +70,23 @@ class scale_by_rprop(Transform):
         self, grads: Updates, state: ScaleByRpropState, params: Params | None = None, **extra: Any
     ) -> tuple[Updates, ScaleByRpropState]:
         def rule(h: Any, g: jax.Array, step: jax.Array, before: jax.Array) -> tuple[jax.Array, ...]:
-            kept = (jnp.sign(g) * jnp.conj(before)).real  # the last step has the sign of the last gradient
+            sign = jnp.sign(g)
+            kept = (sign * jnp.conj(before)).real  # of signs: a product of small gradients underflows
             grown = jnp.minimum(h.eta_plus * step, h.max_step_size)
             shrunk = jnp.maximum(h.eta_minus * step, h.min_step_size)
             step = jnp.where(kept > 0, grown, jnp.where(kept < 0, shrunk, step))
-            u = step * jnp.sign(g)
-            return jnp.where(kept < 0, -before, u), step, jnp.where(kept < 0, 0, u)
+            sign = jnp.where(kept < 0, 0, sign)
+            return step * sign, step, sign
 
-        updates, steps, taken = lift(rule, at(self, state.count), grads, state.step_sizes, state.prev_updates)
-        return updates, ScaleByRpropState(steps, taken, next_count(state.count))
+        updates, steps, signs = lift(rule, at(self, state.count), grads, state.step_sizes, state.prev_updates)
+        return updates, ScaleByRpropState(steps, signs, next_count(state.count))
 
 
 @value
 class rprop(Composed):
     """Rprop: step lengths per coordinate that adapt to how often the gradient changes its sign.
 
-        θ ← θ − Δ·sign(g),  or back by the last step where g turned
+        θ ← θ − Δ·sign(g)
 
     For full batches: on small ones the sign turns by chance, and the steps shrink to Δmin.
 

@@ -140,7 +140,6 @@ def test_our_schedules_drive_optax_optimizers():
         (fg.sign_sgd(0.1), optax.sign_sgd(0.1)),
         (fg.signum(0.1, 0.8), optax.signum(0.1, 0.8)),
         (fg.lion(0.1, 0.8), optax.lion(0.1, 0.8)),
-        (fg.rprop(0.1), optax.rprop(0.1)),
         (fg.adadelta(0.5, weight_decay=0.1), optax.adadelta(0.5, weight_decay=0.1)),
         (fg.chain(fg.clip(0.3), fg.sgd(0.1)), optax.chain(optax.clip(0.3), optax.sgd(0.1))),
     ],

@@ -110,17 +110,16 @@ def lion(theta, grads, eta, b1, b2, decay):
 
 
 def rprop(theta, grads, step, minus=0.5, plus=1.2, least=1e-6, most=50.0):
-    """Coordinate by coordinate, with the last step taken back where the gradient turns."""
+    """Igel and Hüsken's iRprop⁻, coordinate by coordinate."""
     theta = theta.copy()
     for i in range(theta.size):
-        delta, before, move = step, 0.0, 0.0
+        delta, before = step, 0.0
         for g in grads[:, i]:
-            if g * before < 0:
-                delta, before, move = max(minus * delta, least), 0.0, -move
-            else:
-                delta = min(plus * delta, most) if g * before > 0 else delta
-                before, move = g, -np.sign(g) * delta
-            theta[i] += move
+            if g * before > 0:
+                delta = min(plus * delta, most)
+            elif g * before < 0:
+                delta, g = max(minus * delta, least), 0.0
+            theta[i], before = theta[i] - np.sign(g) * delta, g
     return theta
 
 
