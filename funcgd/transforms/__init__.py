@@ -2,6 +2,7 @@
 
 from funcgd.transforms.clip import clip, clip_by_global_norm
 from funcgd.transforms.clip_units import adaptive_grad_clip, clip_by_block_rms
+from funcgd.transforms.groups import group_table, path_labels
 from funcgd.transforms.guard import SkipNonfiniteState, SkipSpikesState, skip_nonfinite, skip_spikes
 from funcgd.transforms.line_search import (
     LinesearchInfo,
@@ -10,11 +11,14 @@ from funcgd.transforms.line_search import (
     ScaleByZoomLinesearchState,
     ZoomLinesearchInfo,
 )
+from funcgd.transforms.mask import complement, path_mask
+from funcgd.transforms.masked import MaskedState, masked, selective_transform
 from funcgd.transforms.momentum import TraceState, trace
 from funcgd.transforms.normalize import normalize_by_update_norm
+from funcgd.transforms.partition import Partition, PartitionState, multi_transform, partition
 from funcgd.transforms.per_example import per_example_global_norm_clip, per_example_layer_norm_clip
 from funcgd.transforms.plateau import ReduceLROnPlateauState, reduce_on_plateau
-from funcgd.transforms.scale import scale, scale_by_learning_rate, scale_by_schedule
+from funcgd.transforms.scale import scale, scale_by_learning_rate, scale_by_schedule, set_to_zero
 from funcgd.transforms.scale_by_linesearch import (
     scale_by_backtracking_linesearch,
     scale_by_linesearch,
@@ -25,6 +29,9 @@ from funcgd.transforms.weight_decay import add_decayed_weights
 
 __all__ = [
     "LinesearchInfo",
+    "MaskedState",
+    "Partition",
+    "PartitionState",
     "ReduceLROnPlateauState",
     "ScaleByBacktrackingLinesearchState",
     "ScaleByLinesearchState",
@@ -38,7 +45,14 @@ __all__ = [
     "clip",
     "clip_by_block_rms",
     "clip_by_global_norm",
+    "complement",
+    "group_table",
+    "masked",
+    "multi_transform",
     "normalize_by_update_norm",
+    "partition",
+    "path_labels",
+    "path_mask",
     "per_example_global_norm_clip",
     "per_example_layer_norm_clip",
     "reduce_on_plateau",
@@ -48,6 +62,8 @@ __all__ = [
     "scale_by_linesearch",
     "scale_by_schedule",
     "scale_by_zoom_linesearch",
+    "selective_transform",
+    "set_to_zero",
     "skip_nonfinite",
     "skip_spikes",
     "trace",

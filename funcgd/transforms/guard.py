@@ -9,36 +9,18 @@ from funcgd.core import numerics
 from funcgd.core.fields import number
 from funcgd.core.numerics import increment
 from funcgd.core.schedule import at
-from funcgd.core.transform import OptState, Params, Transform, Updates, as_transform
+from funcgd.core.transform import OptState, Params, Transform, Updates
 from funcgd.core.values import value
 from funcgd.schedules.steps import as_steps
+from funcgd.transforms.wrapper import Wrapper
 
 
-class Guard(Transform):
+class Guard(Wrapper):
     """The base of guards: `inner` decides what an update is, the guard whether there is one."""
-
-    inner: Any
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "inner", as_transform(type(self).__name__, self.inner))
-
-    @property
-    def needs(self) -> frozenset[str]:
-        return self.inner.needs
 
     @property
     def guards(self) -> bool:
         return True
-
-    @property
-    def watches(self) -> frozenset[str]:
-        return self.inner.watches
-
-    def observe(self, state: Any, metrics: dict[str, Any]) -> Any:
-        return state._replace(inner_state=self.inner.observe(state.inner_state, metrics))
-
-    def eval_params(self, state: Any, params: Params) -> Params:
-        return self.inner.eval_params(state.inner_state, params)
 
 
 def _inner_update(

@@ -11,6 +11,8 @@ optax = pytest.importorskip("optax")
 
 PARAMS = {"w": jnp.array([[1.0, -2.0], [0.5, 3.0]]), "b": jnp.array([0.1, 0.0]), "k": jnp.ones((2, 1, 2, 3))}
 GRADS = [jax.tree.map(lambda p, i=i: 3 * jnp.sin(2 * p + i), PARAMS) for i in range(6)]
+MASK = {"w": True, "b": False, "k": True}
+LABELS = {"w": "a", "b": "b", "k": "a"}
 
 
 def same(a, b):
@@ -31,6 +33,12 @@ def updates(tx):
         lambda library: library.clip_by_block_rms(1.0),
         lambda library: library.adaptive_grad_clip(0.5),
         lambda library: library.adaptive_grad_clip(0.1, 0.1, axis=-1),
+        lambda library: library.chain(library.masked(library.clip_by_global_norm(1.0), MASK), library.sgd(0.1)),
+        lambda library: library.chain(library.adam(0.1), library.masked(library.set_to_zero(), MASK)),
+        lambda library: library.chain(library.adam(0.1), library.freeze(MASK)),
+        lambda library: library.selective_transform(library.adam(0.1), freeze_mask=MASK),
+        lambda library: library.partition({"a": library.adam(0.1), "b": library.sgd(0.1)}, LABELS),
+        lambda library: library.multi_transform({"a": library.adam(0.1), "b": library.sgd(0.1)}, lambda params: LABELS),
     ],
 )
 def test_same_transforms_same_numbers(make):
