@@ -1,45 +1,88 @@
 """Named optimizers, one published family per file; `registry` has one row for each."""
 
+from funcgd.optimizers.adabelief import ScaleByBeliefState, adabelief, scale_by_belief
 from funcgd.optimizers.adadelta import ScaleByAdaDeltaState, adadelta, scale_by_adadelta
 from funcgd.optimizers.adagrad import ScaleByRssState, adagrad, scale_by_rss
 from funcgd.optimizers.adam import ScaleByAdamState, adam, adamw, scale_by_adam
+from funcgd.optimizers.adamax import adamax, adamaxw, scale_by_adamax
+from funcgd.optimizers.adan import ScaleByAdanState, adan, scale_by_adan
+from funcgd.optimizers.ademamix import (
+    ScaleByAdemamixState,
+    ScaleBySimplifiedAdEMAMixState,
+    ademamix,
+    scale_by_ademamix,
+    scale_by_simplified_ademamix,
+    simplified_ademamix,
+)
+from funcgd.optimizers.adopt import adopt, fourth_root, scale_by_adopt
+from funcgd.optimizers.amsgrad import ScaleByAmsgradState, amsgrad, scale_by_amsgrad
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
+from funcgd.optimizers.nadam import nadam, nadamw
+from funcgd.optimizers.radam import radam, scale_by_radam
 from funcgd.optimizers.rmsprop import ScaleByRmsState, ScaleByRStdDevState, rmsprop, scale_by_rms, scale_by_stddev
 from funcgd.optimizers.rprop import ScaleByRpropState, rprop, scale_by_rprop
 from funcgd.optimizers.sgd import sgd
 from funcgd.optimizers.sign_sgd import scale_by_sign, sign_sgd, signum
+from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
 __all__ = [
     "ScaleByAdaDeltaState",
     "ScaleByAdamState",
+    "ScaleByAdanState",
+    "ScaleByAdemamixState",
+    "ScaleByAmsgradState",
+    "ScaleByBeliefState",
     "ScaleByLBFGSState",
     "ScaleByLionState",
     "ScaleByRStdDevState",
     "ScaleByRmsState",
     "ScaleByRpropState",
     "ScaleByRssState",
+    "ScaleBySimplifiedAdEMAMixState",
+    "adabelief",
     "adadelta",
     "adagrad",
     "adam",
+    "adamax",
+    "adamaxw",
     "adamw",
+    "adan",
+    "ademamix",
+    "adopt",
+    "amsgrad",
+    "fourth_root",
     "gradient_descent",
     "lbfgs",
     "lion",
+    "nadam",
+    "nadamw",
     "normalized_gradient_descent",
+    "radam",
     "rmsprop",
     "rprop",
     "scale_by_adadelta",
     "scale_by_adam",
+    "scale_by_adamax",
+    "scale_by_adan",
+    "scale_by_ademamix",
+    "scale_by_adopt",
+    "scale_by_amsgrad",
+    "scale_by_belief",
     "scale_by_lbfgs",
     "scale_by_lion",
+    "scale_by_radam",
     "scale_by_rms",
     "scale_by_rprop",
     "scale_by_rss",
     "scale_by_sign",
+    "scale_by_simplified_ademamix",
     "scale_by_stddev",
+    "scale_by_yogi",
     "sgd",
     "sign_sgd",
     "signum",
+    "simplified_ademamix",
+    "yogi",
 ]

@@ -132,3 +132,98 @@ def adadelta(theta, grads, eta, rho, eps, decay=0.0):
         e_x = rho * e_x + (1 - rho) * u**2
         theta = theta - eta * u
     return theta
+
+
+def adamax(theta, grads, eta, b1, b2, eps, decay=0.0):
+    m, v = np.zeros_like(theta), np.zeros_like(theta)
+    for t, g in enumerate(grads, start=1):
+        m, v = b1 * m + (1 - b1) * g, np.maximum(b2 * v, np.abs(g) + eps)
+        theta = theta - eta * (m / ((1 - b1**t) * v) + decay * theta)
+    return theta
+
+
+def amsgrad(theta, grads, eta, b1, b2, eps, eps_root=0.0, debias=(True, True)):
+    m, v, top = np.zeros_like(theta), np.zeros_like(theta), np.zeros_like(theta)
+    for t, g in enumerate(grads, start=1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        c1, c2 = (1 - b**t if on else 1.0 for b, on in zip((b1, b2), debias, strict=True))
+        top = np.maximum(top, v / c2)
+        theta = theta - eta * m / c1 / (np.sqrt(top + eps_root) + eps)
+    return theta
+
+
+def adabelief(theta, grads, eta, b1, b2, eps, eps_root, nesterov=False):
+    m, s = np.zeros_like(theta), np.zeros_like(theta)
+    for t, g in enumerate(grads, start=1):
+        m = b1 * m + (1 - b1) * g
+        s = b2 * s + (1 - b2) * (g - m) ** 2 + eps_root
+        m_hat = m / (1 - b1**t)
+        if nesterov:
+            m_hat = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * g / (1 - b1**t)
+        theta = theta - eta * m_hat / (np.sqrt(s / (1 - b2**t)) + eps)
+    return theta
+
+
+def adan(theta, grads, eta, betas, eps, eps_root=0.0, decay=0.0):
+    """In the paper's own decays, which are one minus ours."""
+    b1, b2, b3 = (1 - b for b in betas)
+    m, v, n, before = np.zeros_like(theta), np.zeros_like(theta), np.zeros_like(theta), grads[0]
+    for t, g in enumerate(grads, start=1):
+        m = (1 - b1) * m + b1 * g
+        v = (1 - b2) * v + b2 * (g - before)
+        n = (1 - b3) * n + b3 * (g + (1 - b2) * (g - before)) ** 2
+        c1, c2, c3 = (1 - (1 - b) ** t for b in (b1, b2, b3))
+        step = (m / c1 + (1 - b2) * v / c2) / (np.sqrt(n / c3 + eps_root) + eps)
+        theta, before = theta - eta * (step + decay * theta), g
+    return theta
+
+
+def radam(theta, grads, eta, b1, b2, eps, eps_root=0.0, threshold=5.0, nesterov=False):
+    m, v = np.zeros_like(theta), np.zeros_like(theta)
+    longest = 2 / (1 - b2) - 1
+    for t, g in enumerate(grads, start=1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        m_hat = m / (1 - b1**t)
+        if nesterov:
+            m_hat = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * g / (1 - b1**t)
+        rho = longest - 2 * t * b2**t / (1 - b2**t)
+        if rho >= threshold:
+            r = np.sqrt((rho - 4) * (rho - 2) * longest / ((longest - 4) * (longest - 2) * rho))
+            m_hat = r * m_hat / (np.sqrt(v / (1 - b2**t) + eps_root) + eps)
+        theta = theta - eta * m_hat
+    return theta
+
+
+def yogi(theta, grads, eta, b1, b2, eps, initial=1e-6):
+    m, v = np.zeros_like(theta), np.full_like(theta, initial)
+    for t, g in enumerate(grads, start=1):
+        m, v = b1 * m + (1 - b1) * g, v - (1 - b2) * np.sign(v - g**2) * g**2
+        theta = theta - eta * m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps)
+    return theta
+
+
+def adopt(theta, grads, eta, b1, b2, eps, bound=lambda t: t**0.25, nesterov=False):
+    m, v = np.zeros_like(theta), grads[0] ** 2
+    for t, g in enumerate(grads[1:], start=1):
+        n = np.clip(g / np.maximum(np.sqrt(v), eps), -bound(t), bound(t))
+        m = b1 * m + (1 - b1) * n
+        v = b2 * v + (1 - b2) * g**2
+        theta = theta - eta * (b1 * m + (1 - b1) * n if nesterov else m)
+    return theta
+
+
+def ademamix(theta, grads, eta, b1, b2, b3, alphas, eps, eps_root=0.0, decay=0.0):
+    m1, m2, v = np.zeros_like(theta), np.zeros_like(theta), np.zeros_like(theta)
+    for t, (g, alpha) in enumerate(zip(grads, alphas, strict=True), start=1):
+        m1, m2, v = b1 * m1 + (1 - b1) * g, b3 * m2 + (1 - b3) * g, b2 * v + (1 - b2) * g**2
+        step = (m1 / (1 - b1**t) + alpha * m2) / (np.sqrt(v / (1 - b2**t) + eps_root) + eps)
+        theta = theta - eta * (step + decay * theta)
+    return theta
+
+
+def simplified_ademamix(theta, grads, eta, b1, b2, alpha, eps, eps_root=0.0, decay=0.0):
+    m, v = np.zeros_like(theta), np.zeros_like(theta)
+    for t, g in enumerate(grads, start=1):
+        m, v = b1 * m + g, b2 * v + (1 - b2) * g**2
+        theta = theta - eta * ((m + alpha * g) / (np.sqrt(v / (1 - b2**t) + eps_root) + eps) + decay * theta)
+    return theta

@@ -66,6 +66,64 @@ CASES = {
     "rprop, bounds": (fg.rprop(0.1, 0.3, 1.5, 0.02, 0.2), oracles.rprop, (0.1, 0.3, 1.5, 0.02, 0.2), {}),
     "adadelta": (fg.adadelta(), oracles.adadelta, (1.0, 0.9, 1e-6), {}),
     "adadelta, decay": (fg.adadelta(0.5, 0.8, 1e-3, 0.3), oracles.adadelta, (0.5, 0.8, 1e-3), {"decay": 0.3}),
+    "nadam": (fg.nadam(0.1), oracles.adam, (0.1, 0.9, 0.999, 1e-8), {"nesterov": True}),
+    "nadamw": (
+        fg.nadamw(0.1, weight_decay=0.3),
+        oracles.adam,
+        (0.1, 0.9, 0.999, 1e-8),
+        {"nesterov": True, "decay": 0.3},
+    ),
+    "adamax": (fg.adamax(0.1, 0.8, 0.99, 1e-3), oracles.adamax, (0.1, 0.8, 0.99, 1e-3), {}),
+    "adamaxw": (fg.adamaxw(0.1, weight_decay=0.3), oracles.adamax, (0.1, 0.9, 0.999, 1e-8), {"decay": 0.3}),
+    "amsgrad": (fg.amsgrad(0.1, 0.8, 0.9, 1e-3, 1e-4), oracles.amsgrad, (0.1, 0.8, 0.9, 1e-3, 1e-4), {}),
+    "amsgrad as published": (
+        fg.amsgrad(0.1, bias_correction_mu=False, bias_correction_nu=False),
+        oracles.amsgrad,
+        (0.1, 0.9, 0.999, 1e-8),
+        {"debias": (False, False)},
+    ),
+    "adabelief": (fg.adabelief(0.1, 0.8, 0.99), oracles.adabelief, (0.1, 0.8, 0.99, 1e-16, 1e-16), {}),
+    "adabelief, nesterov": (
+        fg.adabelief(0.1, eps=1e-3, eps_root=1e-4, nesterov=True),
+        oracles.adabelief,
+        (0.1, 0.9, 0.999, 1e-3, 1e-4, True),
+        {},
+    ),
+    "adan": (fg.adan(0.1, eps_root=0.0), oracles.adan, (0.1, (0.98, 0.92, 0.99), 1e-8), {}),
+    "adan, decay": (
+        fg.adan(0.1, 0.9, 0.8, 0.7, 1e-3, 1e-4, 0.3),
+        oracles.adan,
+        (0.1, (0.9, 0.8, 0.7), 1e-3, 1e-4, 0.3),
+        {},
+    ),
+    "radam": (fg.radam(0.1), oracles.radam, (0.1, 0.9, 0.999, 1e-8), {}),
+    "radam, nesterov": (
+        fg.radam(0.1, 0.8, 0.9, 1e-3, 1e-4, 4.5, nesterov=True),
+        oracles.radam,
+        (0.1, 0.8, 0.9, 1e-3, 1e-4, 4.5, True),
+        {},
+    ),
+    "radam that never knows": (fg.radam(0.1, b2=0.5), oracles.radam, (0.1, 0.9, 0.5, 1e-8), {}),
+    "yogi": (fg.yogi(0.1), oracles.yogi, (0.1, 0.9, 0.999, 1e-3), {}),
+    "adopt": (fg.adopt(0.1), oracles.adopt, (0.1, 0.9, 0.9999, 1e-6), {}),
+    "adopt, nesterov": (
+        fg.adopt(0.1, 0.8, 0.9, 1e-3, nesterov=True, use_clipping=False),
+        oracles.adopt,
+        (0.1, 0.8, 0.9, 1e-3, lambda t: np.inf, True),
+        {},
+    ),
+    "ademamix": (
+        fg.ademamix(0.1, b3=0.99, alpha=fg.linear_schedule(5.0, 0.0, STEPS), weight_decay=0.3),
+        oracles.ademamix,
+        (0.1, 0.9, 0.999, 0.99, 25 * ETAS, 1e-8),
+        {"decay": 0.3},
+    ),
+    "simplified_ademamix": (
+        fg.simplified_ademamix(0.1, 0.9, 0.99, 2.0, 1e-3, 1e-4, 0.3),
+        oracles.simplified_ademamix,
+        (0.1, 0.9, 0.99, 2.0, 1e-3, 1e-4, 0.3),
+        {},
+    ),
 }
 
 
@@ -158,16 +216,30 @@ def test_adam_at_every_count(count):
     assert int(new.count) == min(count + 1, 2**31 - 1)
 
 
+@pytest.mark.parametrize("b2", [0.9, 0.999, 1 - 1e-7])
+@pytest.mark.parametrize("count", [3, 5, 19, 10**3, 10**6, 2**31 - 2])
+def test_radam_rectifies_accurately_at_every_count(b2, count):
+    """A constant gradient of 1 has moments of 1, so that the direction is r itself."""
+    tx = fg.scale_by_radam(b1=0.0, b2=b2, eps=0.0)
+    known = fg.core.numerics.bias_correction(b2, count)[None]
+    u, _ = tx.update(jnp.ones(1), tx.init(jnp.ones(1))._replace(count=jnp.int32(count), nu=known))
+    decay, t = np.longdouble(b2), np.longdouble(count + 1)
+    longest = 2 / (1 - decay) - 1
+    rho = longest - 2 * t * decay**t / (1 - decay**t)
+    r = np.sqrt((rho - 4) * (rho - 2) * longest / ((longest - 4) * (longest - 2) * rho)) if rho >= 5 else 1.0
+    np.testing.assert_allclose(u, float(r), rtol=1e-5)
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1e3])
 @pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: row.name)
 def test_units_a_scaled_loss_changes_what_the_registry_says(row, scale):
-    tx = dataclasses.replace(row.example, eps=0.0) if hasattr(row.example, "eps") else row.example
+    tx = dataclasses.replace(row.example, **{n: 0.0 for n in ("eps", "eps_root") if hasattr(row.example, n)})
     theta, grads = jnp.asarray(THETA, jnp.float32), jnp.asarray(UNIT, jnp.float32)
     one, other = run(tx, theta, grads), run(tx, theta, scale * grads)
     if row.scale_invariant:
         np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
     else:
-        assert np.max(np.abs(other - one)) > 0.1
+        assert np.max(np.abs(other - one)) > 1e-3
 
 
 def test_units_of_gradient_descent_the_rate_undoes_the_scale():
