@@ -1,5 +1,6 @@
 """Named optimizers, one published family per file; `registry` has one row for each."""
 
+from funcgd.optimizers.acprop import acprop, scale_by_acprop
 from funcgd.optimizers.adabelief import ScaleByBeliefState, adabelief, scale_by_belief
 from funcgd.optimizers.adadelta import ScaleByAdaDeltaState, adadelta, scale_by_adadelta
 from funcgd.optimizers.adagrad import ScaleByRssState, adagrad, scale_by_rss
@@ -19,7 +20,14 @@ from funcgd.optimizers.amsgrad import ScaleByAmsgradState, amsgrad, scale_by_ams
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
+from funcgd.optimizers.madgrad import MadgradState, madgrad, scale_by_madgrad
 from funcgd.optimizers.nadam import nadam, nadamw
+from funcgd.optimizers.optimistic import (
+    optimistic_adam,
+    optimistic_adam_v2,
+    optimistic_gradient_descent,
+    scale_by_optimistic_gradient,
+)
 from funcgd.optimizers.radam import radam, scale_by_radam
 from funcgd.optimizers.rmsprop import ScaleByRmsState, ScaleByRStdDevState, rmsprop, scale_by_rms, scale_by_stddev
 from funcgd.optimizers.rprop import ScaleByRpropState, rprop, scale_by_rprop
@@ -28,6 +36,7 @@ from funcgd.optimizers.sign_sgd import scale_by_sign, sign_sgd, signum
 from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
 __all__ = [
+    "MadgradState",
     "ScaleByAdaDeltaState",
     "ScaleByAdamState",
     "ScaleByAdanState",
@@ -41,6 +50,7 @@ __all__ = [
     "ScaleByRpropState",
     "ScaleByRssState",
     "ScaleBySimplifiedAdEMAMixState",
+    "acprop",
     "adabelief",
     "adadelta",
     "adagrad",
@@ -56,12 +66,17 @@ __all__ = [
     "gradient_descent",
     "lbfgs",
     "lion",
+    "madgrad",
     "nadam",
     "nadamw",
     "normalized_gradient_descent",
+    "optimistic_adam",
+    "optimistic_adam_v2",
+    "optimistic_gradient_descent",
     "radam",
     "rmsprop",
     "rprop",
+    "scale_by_acprop",
     "scale_by_adadelta",
     "scale_by_adam",
     "scale_by_adamax",
@@ -72,6 +87,8 @@ __all__ = [
     "scale_by_belief",
     "scale_by_lbfgs",
     "scale_by_lion",
+    "scale_by_madgrad",
+    "scale_by_optimistic_gradient",
     "scale_by_radam",
     "scale_by_rms",
     "scale_by_rprop",

@@ -3,6 +3,7 @@
 import dataclasses
 
 from funcgd.core.transform import Transform
+from funcgd.optimizers.acprop import acprop
 from funcgd.optimizers.adabelief import adabelief
 from funcgd.optimizers.adadelta import adadelta
 from funcgd.optimizers.adagrad import adagrad
@@ -15,7 +16,9 @@ from funcgd.optimizers.amsgrad import amsgrad
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import lbfgs
 from funcgd.optimizers.lion import lion
+from funcgd.optimizers.madgrad import madgrad
 from funcgd.optimizers.nadam import nadam, nadamw
+from funcgd.optimizers.optimistic import optimistic_adam, optimistic_adam_v2, optimistic_gradient_descent
 from funcgd.optimizers.radam import radam
 from funcgd.optimizers.rmsprop import rmsprop
 from funcgd.optimizers.rprop import rprop
@@ -256,6 +259,42 @@ _ROWS = (
         "https://arxiv.org/abs/2502.02431",
         needs=("params",),
         scale_invariant=True,
+    ),
+    Row(
+        acprop(0.01),
+        2021,
+        "Zhuang et al., Momentum centering and asynchronous update for adaptive gradient methods",
+        "https://arxiv.org/abs/2110.05454",
+        needs=("params",),
+        scale_invariant=True,
+    ),
+    Row(
+        optimistic_gradient_descent(0.1),
+        2019,
+        "Mokhtari, Ozdaglar, Pattathil, A unified analysis of extra-gradient and optimistic gradient methods",
+        "https://arxiv.org/abs/1901.08511",
+    ),
+    Row(
+        optimistic_adam(0.01),
+        2017,
+        "Daskalakis, Ilyas, Syrgkanis, Zeng, Training GANs with optimism",
+        "https://arxiv.org/abs/1711.00141",
+        variants=(optimistic_adam(0.01, 0.02, nesterov=False),),
+        scale_invariant=True,
+    ),
+    Row(
+        optimistic_adam_v2(0.01),
+        2017,
+        "Daskalakis, Ilyas, Syrgkanis, Zeng, Training GANs with optimism",
+        "https://arxiv.org/abs/1711.00141",
+        scale_invariant=True,
+    ),
+    Row(
+        madgrad(0.01),
+        2021,
+        "Defazio, Jelassi, Adaptivity without compromise: a momentumized, adaptive, dual averaged gradient method",
+        "https://arxiv.org/abs/2101.11075",
+        needs=("params",),
     ),
 )
 

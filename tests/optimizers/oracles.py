@@ -227,3 +227,39 @@ def simplified_ademamix(theta, grads, eta, b1, b2, alpha, eps, eps_root=0.0, dec
         m, v = b1 * m + g, b2 * v + (1 - b2) * g**2
         theta = theta - eta * ((m + alpha * g) / (np.sqrt(v / (1 - b2**t) + eps_root) + eps) + decay * theta)
     return theta
+
+
+def acprop(theta, grads, eta, b1, b2, eps, eps_root, decay=0.0):
+    m, s = np.zeros_like(theta), np.zeros_like(theta)
+    for t, g in enumerate(grads, start=1):
+        step = g / (np.sqrt(s / (1 - b2 ** (t - 1))) + eps) if t > 1 else 0.0
+        theta = theta - eta * (step + decay * theta)
+        m = b1 * m + (1 - b1) * g
+        s = b2 * s + (1 - b2) * (g - m) ** 2 + eps_root
+    return theta
+
+
+def optimistic(theta, grads, eta, alpha, beta):
+    before = grads[0]
+    for g in grads:
+        theta, before = theta - eta * ((alpha + beta) * g - beta * before), g
+    return theta
+
+
+def optimistic_adam(theta, grads, eta, optimism, b1, b2, eps):
+    m, v, before = np.zeros_like(theta), np.zeros_like(theta), None
+    for t, g in enumerate(grads, start=1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        d = m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps)
+        theta = theta - eta * d - (0.0 if before is None else optimism * (d - before))
+        before = d
+    return theta
+
+
+def madgrad(theta, grads, eta, beta, eps, decay=0.0):
+    start, s, v = theta.copy(), np.zeros_like(theta), np.zeros_like(theta)
+    for k, g in enumerate(grads):
+        weight, g = eta * np.sqrt(k + 1), g + decay * theta
+        s, v = s + weight * g, v + weight * g**2
+        theta = beta * theta + (1 - beta) * (start - s / (np.cbrt(v) + eps))
+    return theta

@@ -124,6 +124,28 @@ CASES = {
         (0.1, 0.9, 0.99, 2.0, 1e-3, 1e-4, 0.3),
         {},
     ),
+    "acprop": (fg.acprop(0.1, 0.9, 0.99), oracles.acprop, (0.1, 0.9, 0.99, 1e-16, 1e-16), {}),
+    "acprop, decay": (
+        fg.acprop(0.1, 0.8, 0.9, 1e-3, 1e-4, 0.3),
+        oracles.acprop,
+        (0.1, 0.8, 0.9, 1e-3, 1e-4, 0.3),
+        {},
+    ),
+    "optimistic": (fg.optimistic_gradient_descent(0.1, 1.5, 0.5), oracles.optimistic, (0.1, 1.5, 0.5), {}),
+    "optimistic_adam": (
+        fg.optimistic_adam(0.1, nesterov=False),
+        oracles.optimistic_adam,
+        (0.1, 0.1, 0.9, 0.999, 1e-8),
+        {},
+    ),
+    "optimistic_adam_v2": (
+        fg.optimistic_adam_v2(0.2, 0.5, 0.25, nesterov=False),
+        oracles.optimistic_adam,
+        (0.1, 0.05, 0.9, 0.999, 1e-8),
+        {},
+    ),
+    "madgrad": (fg.madgrad(0.1), oracles.madgrad, (0.1, 0.9, 1e-6), {}),
+    "madgrad, decay": (fg.madgrad(0.1, 0.5, 0.3, 1e-3), oracles.madgrad, (0.1, 0.5, 1e-3, 0.3), {}),
 }
 
 
