@@ -1,5 +1,7 @@
 """Gradient transforms, to be chained: scale, clip, momentum, weight decay, plateau; and guards around them."""
 
+from funcgd.transforms.average import EmaState, ema
+from funcgd.transforms.centralize import centralize
 from funcgd.transforms.clip import clip, clip_by_global_norm
 from funcgd.transforms.clip_units import adaptive_grad_clip, clip_by_block_rms
 from funcgd.transforms.groups import group_table, path_labels
@@ -14,6 +16,8 @@ from funcgd.transforms.line_search import (
 from funcgd.transforms.mask import complement, path_mask
 from funcgd.transforms.masked import MaskedState, masked, selective_transform
 from funcgd.transforms.momentum import TraceState, trace
+from funcgd.transforms.noise import AddNoiseState, add_noise
+from funcgd.transforms.nonnegative import NonNegativeParamsState, keep_params_nonnegative
 from funcgd.transforms.normalize import normalize_by_update_norm
 from funcgd.transforms.partition import Partition, PartitionState, multi_transform, partition
 from funcgd.transforms.per_example import per_example_global_norm_clip, per_example_layer_norm_clip
@@ -26,10 +30,14 @@ from funcgd.transforms.scale_by_linesearch import (
 )
 from funcgd.transforms.value_and_grad_from_state import value_and_grad_from_state
 from funcgd.transforms.weight_decay import add_decayed_weights
+from funcgd.transforms.zero_nans import ZeroNansState, zero_nans
 
 __all__ = [
+    "AddNoiseState",
+    "EmaState",
     "LinesearchInfo",
     "MaskedState",
+    "NonNegativeParamsState",
     "Partition",
     "PartitionState",
     "ReduceLROnPlateauState",
@@ -39,14 +47,19 @@ __all__ = [
     "SkipNonfiniteState",
     "SkipSpikesState",
     "TraceState",
+    "ZeroNansState",
     "ZoomLinesearchInfo",
     "adaptive_grad_clip",
     "add_decayed_weights",
+    "add_noise",
+    "centralize",
     "clip",
     "clip_by_block_rms",
     "clip_by_global_norm",
     "complement",
+    "ema",
     "group_table",
+    "keep_params_nonnegative",
     "masked",
     "multi_transform",
     "normalize_by_update_norm",
@@ -68,4 +81,5 @@ __all__ = [
     "skip_spikes",
     "trace",
     "value_and_grad_from_state",
+    "zero_nans",
 ]
