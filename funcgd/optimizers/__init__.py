@@ -22,6 +22,7 @@ from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
 from funcgd.optimizers.madgrad import MadgradState, madgrad, scale_by_madgrad
 from funcgd.optimizers.nadam import nadam, nadamw
+from funcgd.optimizers.novograd import ScaleByNovogradState, novograd, scale_by_novograd
 from funcgd.optimizers.optimistic import (
     optimistic_adam,
     optimistic_adam_v2,
@@ -33,6 +34,8 @@ from funcgd.optimizers.rmsprop import ScaleByRmsState, ScaleByRStdDevState, rmsp
 from funcgd.optimizers.rprop import ScaleByRpropState, rprop, scale_by_rprop
 from funcgd.optimizers.sgd import sgd
 from funcgd.optimizers.sign_sgd import scale_by_sign, sign_sgd, signum
+from funcgd.optimizers.sm3 import ScaleBySM3State, scale_by_sm3, sm3
+from funcgd.optimizers.trust_ratio import fromage, lamb, lars, scale_by_trust_ratio, unit
 from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
 __all__ = [
@@ -45,10 +48,12 @@ __all__ = [
     "ScaleByBeliefState",
     "ScaleByLBFGSState",
     "ScaleByLionState",
+    "ScaleByNovogradState",
     "ScaleByRStdDevState",
     "ScaleByRmsState",
     "ScaleByRpropState",
     "ScaleByRssState",
+    "ScaleBySM3State",
     "ScaleBySimplifiedAdEMAMixState",
     "acprop",
     "adabelief",
@@ -63,13 +68,17 @@ __all__ = [
     "adopt",
     "amsgrad",
     "fourth_root",
+    "fromage",
     "gradient_descent",
+    "lamb",
+    "lars",
     "lbfgs",
     "lion",
     "madgrad",
     "nadam",
     "nadamw",
     "normalized_gradient_descent",
+    "novograd",
     "optimistic_adam",
     "optimistic_adam_v2",
     "optimistic_gradient_descent",
@@ -88,6 +97,7 @@ __all__ = [
     "scale_by_lbfgs",
     "scale_by_lion",
     "scale_by_madgrad",
+    "scale_by_novograd",
     "scale_by_optimistic_gradient",
     "scale_by_radam",
     "scale_by_rms",
@@ -95,11 +105,15 @@ __all__ = [
     "scale_by_rss",
     "scale_by_sign",
     "scale_by_simplified_ademamix",
+    "scale_by_sm3",
     "scale_by_stddev",
+    "scale_by_trust_ratio",
     "scale_by_yogi",
     "sgd",
     "sign_sgd",
     "signum",
     "simplified_ademamix",
+    "sm3",
+    "unit",
     "yogi",
 ]

@@ -18,12 +18,15 @@ from funcgd.optimizers.lbfgs import lbfgs
 from funcgd.optimizers.lion import lion
 from funcgd.optimizers.madgrad import madgrad
 from funcgd.optimizers.nadam import nadam, nadamw
+from funcgd.optimizers.novograd import novograd
 from funcgd.optimizers.optimistic import optimistic_adam, optimistic_adam_v2, optimistic_gradient_descent
 from funcgd.optimizers.radam import radam
 from funcgd.optimizers.rmsprop import rmsprop
 from funcgd.optimizers.rprop import rprop
 from funcgd.optimizers.sgd import sgd
 from funcgd.optimizers.sign_sgd import sign_sgd, signum
+from funcgd.optimizers.sm3 import sm3
+from funcgd.optimizers.trust_ratio import fromage, lamb, lars
 from funcgd.optimizers.yogi import yogi
 
 
@@ -295,6 +298,50 @@ _ROWS = (
         "Defazio, Jelassi, Adaptivity without compromise: a momentumized, adaptive, dual averaged gradient method",
         "https://arxiv.org/abs/2101.11075",
         needs=("params",),
+    ),
+    Row(
+        lars(1.0, trust_coefficient=0.01),
+        2017,
+        "You, Gitman, Ginsburg, Large batch training of convolutional networks",
+        "https://arxiv.org/abs/1708.03888",
+        needs=("params",),
+        elementwise=False,
+        scale_invariant=True,
+    ),
+    Row(
+        lamb(0.01),
+        2019,
+        "You et al., Large batch optimization for deep learning: training BERT in 76 minutes",
+        "https://arxiv.org/abs/1904.00962",
+        needs=("params",),
+        elementwise=False,
+        scale_invariant=True,
+    ),
+    Row(
+        fromage(0.01),
+        2020,
+        "Bernstein, Vahdat, Yue, Liu, On the distance between two neural networks and the stability of learning",
+        "https://arxiv.org/abs/2002.03432",
+        needs=("params",),
+        elementwise=False,
+        scale_invariant=True,
+    ),
+    Row(
+        novograd(0.01),
+        2019,
+        "Ginsburg et al., Stochastic gradient methods with layer-wise adaptive moments for training of deep networks",
+        "https://arxiv.org/abs/1905.11286",
+        needs=("params",),
+        elementwise=False,
+        scale_invariant=True,
+    ),
+    Row(
+        sm3(0.1),
+        2019,
+        "Anil, Gupta, Koren, Singer, Memory-efficient adaptive optimization",
+        "https://arxiv.org/abs/1901.11150",
+        elementwise=False,
+        scale_invariant=True,
     ),
 )
 

@@ -160,12 +160,30 @@ def test_our_schedules_drive_optax_optimizers():
         (fg.optimistic_adam_v2(0.1, beta=0.5), optax.optimistic_adam_v2(0.1, beta=0.5)),
         (fg.madgrad(0.1, 0.8), optax.contrib.madgrad(0.1, 0.8)),
         (fg.madgrad(0.1, weight_decay=0.1), optax.contrib.madgrad(0.1, weight_decay=0.1)),
+        (
+            fg.lars(1.0, 0.1, trust_ratio_mask={"w": True, "b": False}),
+            optax.lars(1.0, 0.1, trust_ratio_mask={"w": True, "b": False}),
+        ),
+        (fg.lamb(0.1, weight_decay=0.1), optax.lamb(0.1, weight_decay=0.1)),
+        (fg.fromage(0.1), optax.fromage(0.1)),
+        (fg.novograd(0.1, weight_decay=0.1), optax.novograd(0.1, weight_decay=0.1)),
         (fg.chain(fg.clip(0.3), fg.sgd(0.1)), optax.chain(optax.clip(0.3), optax.sgd(0.1))),
     ],
     ids=lambda tx: repr(tx)[:40] if isinstance(tx, fg.Transform) else "",
 )
 def test_same_names_same_numbers(ours, theirs):
     same(run(ours), run(theirs))
+
+
+def test_sm3_of_a_matrix():
+    """Where every leaf has an axis: Optax has no rule for scalars."""
+    params, grads = {"w": jnp.ones((3, 4))}, jnp.cos(jnp.arange(36.0)).reshape(3, 3, 4)
+    ours, theirs = fg.sm3(0.1), optax.sm3(0.1)
+    state, other = ours.init(params), theirs.init(params)
+    for g in grads:
+        updates, state = ours.update({"w": g}, state, params)
+        expected, other = theirs.update({"w": g}, other, params)
+        same(updates, expected)
 
 
 def rosenbrock(x):

@@ -146,6 +146,23 @@ CASES = {
     ),
     "madgrad": (fg.madgrad(0.1), oracles.madgrad, (0.1, 0.9, 1e-6), {}),
     "madgrad, decay": (fg.madgrad(0.1, 0.5, 0.3, 1e-3), oracles.madgrad, (0.1, 0.5, 1e-3, 0.3), {}),
+    "lars": (fg.lars(1.0, trust_coefficient=0.1), oracles.lars, (1.0, 0.1, 0.9), {}),
+    "lars, decay": (
+        fg.lars(1.0, 0.3, trust_coefficient=0.1, momentum=0.5, nesterov=True),
+        oracles.lars,
+        (1.0, 0.1, 0.5, 0.3, True),
+        {},
+    ),
+    "lamb": (fg.lamb(0.1), oracles.lamb, (0.1, 0.9, 0.999, 1e-6), {}),
+    "lamb, decay": (fg.lamb(0.1, 0.8, 0.9, 1e-3, weight_decay=0.3), oracles.lamb, (0.1, 0.8, 0.9, 1e-3, 0.3), {}),
+    "fromage": (fg.fromage(0.1), oracles.fromage, (0.1,), {}),
+    "novograd": (fg.novograd(0.1), oracles.novograd, (0.1, 0.9, 0.25, 1e-6), {}),
+    "novograd, decay": (
+        fg.novograd(0.1, 0.8, 0.9, 1e-3, 1e-4, 0.3),
+        oracles.novograd,
+        (0.1, 0.8, 0.9, 1e-3, 1e-4, 0.3),
+        {},
+    ),
 }
 
 
@@ -171,6 +188,15 @@ def test_row_15_rules_are_those_of_their_papers(case, dtype):
     expected = oracle(THETA, grads, *args, **options)
     tolerance = 1e-11 if dtype == "float64" else 3e-5
     np.testing.assert_allclose(theta, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sm3_on_a_matrix(dtype):
+    theta, grads = THETA.reshape(2, 3), GRADS.reshape(STEPS, 2, 3)
+    with precision(dtype):
+        found = run(fg.sm3(0.1, 0.8), jnp.asarray(theta, dtype), jnp.asarray(grads, dtype))
+    tolerance = 1e-11 if dtype == "float64" else 3e-5
+    np.testing.assert_allclose(found, oracles.sm3(theta, grads, 0.1, 0.8), rtol=tolerance, atol=tolerance)
 
 
 def test_row_27_forms_of_momentum_differ_only_when_the_rate_changes():
