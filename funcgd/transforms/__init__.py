@@ -1,9 +1,25 @@
 """Gradient transforms, to be chained: scale, clip, momentum, weight decay, plateau; and guards around them."""
 
+from funcgd.transforms.accumulate import (
+    ApplyEvery,
+    MultiSteps,
+    MultiStepsState,
+    apply_every,
+    skip_large_updates,
+    skip_not_finite,
+)
 from funcgd.transforms.average import EmaState, ema
 from funcgd.transforms.centralize import centralize
 from funcgd.transforms.clip import clip, clip_by_global_norm
 from funcgd.transforms.clip_units import adaptive_grad_clip, clip_by_block_rms
+from funcgd.transforms.conditional import (
+    ApplyIfFiniteState,
+    ConditionallyMaskState,
+    ConditionallyTransformState,
+    apply_if_finite,
+    conditionally_mask,
+    conditionally_transform,
+)
 from funcgd.transforms.groups import group_table, path_labels
 from funcgd.transforms.guard import SkipNonfiniteState, SkipSpikesState, skip_nonfinite, skip_spikes
 from funcgd.transforms.line_search import (
@@ -34,9 +50,15 @@ from funcgd.transforms.zero_nans import ZeroNansState, zero_nans
 
 __all__ = [
     "AddNoiseState",
+    "ApplyEvery",
+    "ApplyIfFiniteState",
+    "ConditionallyMaskState",
+    "ConditionallyTransformState",
     "EmaState",
     "LinesearchInfo",
     "MaskedState",
+    "MultiSteps",
+    "MultiStepsState",
     "NonNegativeParamsState",
     "Partition",
     "PartitionState",
@@ -52,11 +74,15 @@ __all__ = [
     "adaptive_grad_clip",
     "add_decayed_weights",
     "add_noise",
+    "apply_every",
+    "apply_if_finite",
     "centralize",
     "clip",
     "clip_by_block_rms",
     "clip_by_global_norm",
     "complement",
+    "conditionally_mask",
+    "conditionally_transform",
     "ema",
     "group_table",
     "keep_params_nonnegative",
@@ -77,7 +103,9 @@ __all__ = [
     "scale_by_zoom_linesearch",
     "selective_transform",
     "set_to_zero",
+    "skip_large_updates",
     "skip_nonfinite",
+    "skip_not_finite",
     "skip_spikes",
     "trace",
     "value_and_grad_from_state",

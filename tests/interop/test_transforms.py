@@ -33,6 +33,12 @@ def updates(tx):
         lambda library: library.clip_by_block_rms(1.0),
         lambda library: library.adaptive_grad_clip(0.5),
         lambda library: library.adaptive_grad_clip(0.1, 0.1, axis=-1),
+        lambda library: library.MultiSteps(library.sgd(0.1, momentum=0.9), 2),
+        lambda library: library.MultiSteps(library.adam(0.1), lambda step: 1 + step, use_grad_mean=False),
+        lambda library: library.chain(library.adam(0.1), library.apply_every(3)),
+        lambda library: library.conditionally_mask(library.adam(0.1), lambda step: step % 3 > 0),
+        lambda library: library.conditionally_transform(library.clip(0.5), lambda step: step % 3 > 0),
+        lambda library: library.apply_if_finite(library.adam(0.1), 3),
         lambda library: library.ema(0.9),
         lambda library: library.ema(0.5, debias=False),
         lambda library: library.centralize(),
@@ -47,6 +53,13 @@ def updates(tx):
 )
 def test_same_transforms_same_numbers(make):
     same(updates(make(fg)), updates(make(optax)))
+
+
+def test_same_predicates():
+    for g in (GRADS[0], {**GRADS[0], "b": jnp.array([jnp.nan, jnp.inf])}):
+        same(fg.skip_not_finite(g, 0, None), optax.skip_not_finite(g, 0, None))
+        for bound in (10.0, 1000.0):
+            same(fg.skip_large_updates(g, 0, None, bound), optax.skip_large_updates(g, 0, None, bound))
 
 
 def test_same_per_example_clipping():
