@@ -32,6 +32,7 @@ from funcgd.transforms.line_search import (
 from funcgd.transforms.mask import complement, path_mask
 from funcgd.transforms.masked import MaskedState, masked, selective_transform
 from funcgd.transforms.momentum import TraceState, trace
+from funcgd.transforms.monitor import MonitorState, SnapshotState, monitor, snapshot
 from funcgd.transforms.noise import AddNoiseState, add_noise
 from funcgd.transforms.nonnegative import NonNegativeParamsState, keep_params_nonnegative
 from funcgd.transforms.normalize import normalize_by_update_norm
@@ -46,6 +47,7 @@ from funcgd.transforms.scale_by_linesearch import (
 )
 from funcgd.transforms.value_and_grad_from_state import value_and_grad_from_state
 from funcgd.transforms.weight_decay import add_decayed_weights
+from funcgd.transforms.wrapper import with_extra_args_support
 from funcgd.transforms.zero_nans import ZeroNansState, zero_nans
 
 __all__ = [
@@ -57,6 +59,7 @@ __all__ = [
     "EmaState",
     "LinesearchInfo",
     "MaskedState",
+    "MonitorState",
     "MultiSteps",
     "MultiStepsState",
     "NonNegativeParamsState",
@@ -68,6 +71,7 @@ __all__ = [
     "ScaleByZoomLinesearchState",
     "SkipNonfiniteState",
     "SkipSpikesState",
+    "SnapshotState",
     "TraceState",
     "ZeroNansState",
     "ZoomLinesearchInfo",
@@ -87,6 +91,7 @@ __all__ = [
     "group_table",
     "keep_params_nonnegative",
     "masked",
+    "monitor",
     "multi_transform",
     "normalize_by_update_norm",
     "partition",
@@ -107,7 +112,9 @@ __all__ = [
     "skip_nonfinite",
     "skip_not_finite",
     "skip_spikes",
+    "snapshot",
     "trace",
     "value_and_grad_from_state",
+    "with_extra_args_support",
     "zero_nans",
 ]

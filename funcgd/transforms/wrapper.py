@@ -30,3 +30,16 @@ class Wrapper(Transform):
 
     def eval_params(self, state: Any, params: Params) -> Params:
         return self.inner.eval_params(state.inner_state, params)
+
+
+def with_extra_args_support(tx: Any) -> Transform:
+    """`tx` as a transform that takes and ignores extra arguments, as all of funcgd do.
+
+    Raises:
+        TypeError: if it is no transform.
+
+    >>> import funcgd as fg
+    >>> fg.with_extra_args_support(fg.sgd(0.1))
+    sgd(learning_rate=0.1)
+    """
+    return as_transform("with_extra_args_support", tx)
