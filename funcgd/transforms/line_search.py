@@ -101,10 +101,10 @@ class LinesearchTransform(Transform):
 
     def init(self, params: Params) -> ScaleByLinesearchState:
         dtype = numerics.wide_dtype(*map(jnp.result_type, jax.tree.leaves(params)))
-        unknown = jnp.full((), jnp.inf, dtype)
-        info = LinesearchInfo(jnp.int32(0), unknown, unknown, jnp.bool_(False))
+        value, decrease, curvature = (jnp.full((), jnp.inf, dtype) for _ in range(3))
+        info = LinesearchInfo(jnp.int32(0), decrease, curvature, jnp.bool_(False))
         grad = tree.zeros_like(params) if self.store_grad else None
-        return ScaleByLinesearchState(jnp.ones((), dtype), unknown, grad, info)
+        return ScaleByLinesearchState(jnp.ones((), dtype), value, grad, info)
 
     def update(
         self, grads: Updates, state: ScaleByLinesearchState, params: Params | None = None, **extra: Any

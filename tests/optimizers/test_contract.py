@@ -12,9 +12,9 @@ OPTIMIZERS = [  # all dtypes for the example of a row, those that differ most fo
     for row in ROWS.values()
     for tx, dtypes in ((row.example, {}), *((tx, {"dtypes": ("float32", "bfloat16")}) for tx in row.variants))
 ]
-for tx, properties in OPTIMIZERS:  # programs with a search compile for long: each dtype once, among the variants
+for tx, properties in OPTIMIZERS:  # these compile for long: each dtype once, float64 against the oracle and Optax
     if isinstance(tx, fg.lbfgs):
-        properties["dtypes"] = ("float32", "float64") if tx.linesearch is None else ("bfloat16",)
+        properties["dtypes"] = ("float16",) if tx.linesearch is None else ("bfloat16",)
 RATE = fg.cosine_decay_schedule(0.1, 10)
 TRANSFORMS = [
     (fg.scale(-0.5), True),
@@ -44,7 +44,7 @@ def test_contract(tx, properties):
 def test_contract_of_backtracking():
     """Here updates are scaled by a search; those of L-BFGS hold another."""
     tx = fg.chain(fg.sgd(0.1), fg.scale_by_backtracking_linesearch(15, atol=0.1))
-    check_transform(tx, dtypes=("float16",), elementwise=False, differentiable=False)
+    check_transform(tx, dtypes=("float32",), elementwise=False, differentiable=False)
 
 
 def test_contract_of_identity():
