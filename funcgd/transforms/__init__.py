@@ -20,6 +20,7 @@ from funcgd.transforms.conditional import (
     conditionally_mask,
     conditionally_transform,
 )
+from funcgd.transforms.flatten import flatten
 from funcgd.transforms.groups import group_table, path_labels
 from funcgd.transforms.guard import SkipNonfiniteState, SkipSpikesState, skip_nonfinite, skip_spikes
 from funcgd.transforms.line_search import (
@@ -88,6 +89,7 @@ __all__ = [
     "conditionally_mask",
     "conditionally_transform",
     "ema",
+    "flatten",
     "group_table",
     "keep_params_nonnegative",
     "masked",

@@ -39,6 +39,7 @@ def updates(tx):
         lambda library: library.conditionally_mask(library.adam(0.1), lambda step: step % 3 > 0),
         lambda library: library.conditionally_transform(library.clip(0.5), lambda step: step % 3 > 0),
         lambda library: library.apply_if_finite(library.adam(0.1), 3),
+        lambda library: library.flatten(library.adam(0.1)),
         lambda library: library.ema(0.9),
         lambda library: library.ema(0.5, debias=False),
         lambda library: library.centralize(),
