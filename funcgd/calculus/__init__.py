@@ -11,6 +11,7 @@ from funcgd.calculus.gradient_flow import gradient_flow
 from funcgd.calculus.hessian import hessian, hessian_matrix, hessian_vector_product
 from funcgd.calculus.jacobian import jacobian
 from funcgd.calculus.level_set import level_set_tangent, tangent_projection
+from funcgd.calculus.second_order import fisher_diag, hessian_diag, hvp
 
 __all__ = [
     "Backward",
@@ -26,13 +27,16 @@ __all__ = [
     "difference_gradient",
     "difference_quotient",
     "directional_derivative",
+    "fisher_diag",
     "fisher_vector_product",
     "gauss_newton_vector_product",
     "gradient",
     "gradient_flow",
     "hessian",
+    "hessian_diag",
     "hessian_matrix",
     "hessian_vector_product",
+    "hvp",
     "jacobian",
     "level_set_tangent",
     "tangent_projection",

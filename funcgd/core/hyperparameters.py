@@ -25,9 +25,10 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
     >>> fg.hyperparameters(tx, tx.init({"w": jnp.ones(2)}))
     {'clip': {'max_delta': 1.0}, 'sgd': {'learning_rate': Array(0.1, dtype=float32)}}
     """
-    if isinstance(tx, Chain):
+    parts = _parts(tx, state)
+    if parts is not None:
         found: dict[str, Any] = {}
-        for name, part, part_state in zip(part_names(tx), tx.transforms, _states(tx, state), strict=True):
+        for name, part, part_state in parts:
             inner = hyperparameters(part, part_state)
             if inner:
                 found[name] = inner
@@ -62,6 +63,13 @@ def part_names(tx: Chain) -> list[str]:
         seen[title] = seen.get(title, 0) + 1
         names.append(title if seen[title] == 1 else f"{title}_{seen[title]}")
     return names
+
+
+def _parts(tx: Any, state: Any) -> Any:
+    """The (name, transform, state) of what stands side by side in `tx`; None if that is no such thing."""
+    if isinstance(tx, Chain):
+        return zip(part_names(tx), tx.transforms, _states(tx, state), strict=True)
+    return tx.named_parts(state) if hasattr(tx, "named_parts") else None
 
 
 def _states(tx: Chain, state: Any) -> Any:

@@ -3,7 +3,8 @@
 Trees that meet must have the same structure; None is an empty node, so frozen parts cost nothing.
 """
 
-from collections.abc import Iterator
+import functools
+import operator
 from typing import Any
 
 import jax
@@ -11,40 +12,53 @@ import jax.numpy as jnp
 import numpy as np
 
 from funcgd.core import numerics
-from funcgd.core.validate import one_level
+from funcgd.core.tree_entries import allclose, cast_like, clip, conj, max, min, real
+from funcgd.core.tree_find import get, get_all_with_path, set
+from funcgd.core.tree_random import random_like, split_key_like, unwrap_random_key_data
 
 __all__ = [
     "add",
     "add_scale",
+    "allclose",
     "cast",
+    "cast_like",
+    "clip",
+    "conj",
     "div",
     "equal",
     "full_like",
     "get",
     "get_all_with_path",
+    "max",
     "max_norm",
+    "min",
     "mul",
     "norm",
     "ones_like",
+    "random_like",
+    "real",
     "real_vdot",
     "scale",
+    "set",
     "size",
+    "split_key_like",
     "sub",
     "sum",
+    "unwrap_random_key_data",
     "vdot",
     "where",
     "zeros_like",
 ]
 
 
-def add(x: Any, y: Any) -> Any:
-    """x + y, leaf by leaf.
+def add(x: Any, y: Any, *others: Any) -> Any:
+    """x + y (+ …), leaf by leaf.
 
     >>> from funcgd import tree
     >>> tree.add({"w": 1.0}, {"w": 2.0})
     {'w': 3.0}
     """
-    return jax.tree.map(lambda a, b: a + b, x, y)
+    return jax.tree.map(lambda a, b, *c: functools.reduce(operator.add, c, a + b), x, y, *others)
 
 
 def sub(x: Any, y: Any) -> Any:
@@ -150,18 +164,33 @@ def sum(x: Any) -> jax.Array:
     return jax.tree.reduce(lambda total, a: total + jnp.sum(jnp.asarray(a, dtype)), x, jnp.zeros((), dtype))
 
 
-def norm(x: Any) -> jax.Array:
-    """The Euclidean norm of all entries together: real, at least float32, safe from overflow and underflow.
+def norm(x: Any, ord: int | float | str | None = None, squared: bool = False) -> jax.Array:
+    """The norm of all entries together: real, at least float32; the Euclidean one safe from overflow and underflow.
 
     Its derivative at 0 is 0. An empty tree has norm 0.
+
+    Args:
+        x: a pytree of arrays.
+        ord: None or 2 for the Euclidean norm, 1 for the sum of absolute values, "inf" or ∞ for the largest.
+        squared: whether to return the square.
+
+    Raises:
+        ValueError: for another `ord`.
 
     >>> import jax.numpy as jnp
     >>> from funcgd import tree
     >>> float(tree.norm({"a": jnp.float32(3e30), "b": jnp.float32(4e30)}))  # the squares overflow float32
     5e+30
+    >>> float(tree.norm({"a": 3.0, "b": -4.0}, ord=1)), float(tree.norm({"a": 3.0, "b": -4.0}, squared=True))
+    (7.0, 25.0)
     """
-    factor, r = numerics.split_norm([jnp.asarray(leaf) for leaf in jax.tree.leaves(x)])
-    return factor * r
+    if ord in (None, 2):
+        factor, r = numerics.split_norm([jnp.asarray(leaf) for leaf in jax.tree.leaves(x)])
+        return (factor * r) ** 2 if squared else factor * r
+    if ord not in (1, np.inf, "inf"):
+        raise ValueError(f"tree.norm: `ord` must be None, 1, 2 or ∞, got {ord!r}.")
+    result = sum(jax.tree.map(lambda a: jnp.abs(numerics.widen(a)), x)) if ord == 1 else max_norm(x)
+    return result**2 if squared else result
 
 
 def max_norm(x: Any) -> jax.Array:
@@ -233,37 +262,6 @@ def size(x: Any) -> int:
     return jax.tree.reduce(lambda n, a: n + np.size(a), x, 0)
 
 
-def get_all_with_path(x: Any, name: str) -> list[tuple[str, Any]]:
-    """Every field, attribute or key called `name` in x, as (path, content), outermost first and in order.
-
-    >>> import funcgd as fg, jax.numpy as jnp
-    >>> state = fg.adam(1e-3).init({"w": jnp.ones(2)})
-    >>> [path for path, _ in fg.tree.get_all_with_path(state, "count")]
-    ['[0].count']
-    """
-    return list(_find(x, name, ""))
-
-
-def get(x: Any, name: str, default: Any = KeyError) -> Any:
-    """The one field, attribute or key called `name` in x, for example the first moment in the state of an optimizer.
-
-    Raises:
-        KeyError: if there is none (and no `default`), or several; then the message lists their paths.
-
-    >>> import funcgd as fg, jax.numpy as jnp
-    >>> state = fg.adam(1e-3).init({"w": jnp.ones(2)})
-    >>> fg.tree.get(state, "mu")["w"].tolist()
-    [0.0, 0.0]
-    """
-    found = get_all_with_path(x, name)
-    if len(found) == 1:
-        return found[0][1]
-    if not found and default is not KeyError:
-        return default
-    places = f"stands at {', '.join(path for path, _ in found)}" if found else "is not there"
-    raise KeyError(f"tree.get: `{name}` must be in the tree exactly once, but it {places}.")
-
-
 def _as_factor(scalar: Any, leaf: Any) -> Any:
     """A real number of any precision as one that keeps the dtype of a leaf."""
     dtype = jnp.result_type(leaf)
@@ -276,13 +274,3 @@ def _common_dtype(*trees: Any) -> Any:
     dtypes = [jnp.result_type(a) for a in jax.tree.leaves(trees)]
     real = numerics.wide_dtype(*dtypes)
     return np.result_type(real, np.complex64) if any(jnp.issubdtype(d, jnp.complexfloating) for d in dtypes) else real
-
-
-def _find(x: Any, name: str, path: str) -> Iterator[tuple[str, Any]]:
-    for key, child in one_level(x):
-        here = path + str(key)
-        plain = getattr(key, "name", getattr(key, "key", None))
-        if plain == name:
-            yield here, child
-        else:
-            yield from _find(child, name, here)

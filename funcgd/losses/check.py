@@ -47,6 +47,37 @@ def same_shape(who: str, name: str, x: Any, like: str, other: Any) -> None:
         raise ValueError(f"{who}: `{name}` must have the shape of `{like}`, {np.shape(other)}, got {np.shape(x)}.")
 
 
+def difference(who: str, predictions: Any, targets: Any, *, allow_complex: bool = False) -> jax.Array:
+    """ŷ − y in at least float32; None for the targets is zero.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    if targets is None:
+        return wide(who, allow_complex=allow_complex, predictions=predictions)[0]
+    same_shape(who, "targets", targets, "predictions", predictions)
+    y, t = wide(who, allow_complex=allow_complex, predictions=predictions, targets=targets)
+    return y - t
+
+
+def number(
+    who: str, name: str, x: Any, dtype: Any, low: float = -np.inf, high: float = np.inf, *, above: bool = False
+) -> jax.Array:
+    """The number x as (), in `dtype`. Where it is known it must be in [low, high], or (low, high] if `above`.
+
+    Raises:
+        ValueError: if it is outside, or not one real number.
+    """
+    if np.shape(x) or jnp.iscomplexobj(x):
+        raise ValueError(f"{who}: `{name}` must be one real number, got {describe(x)}.")
+    if known(x):
+        value = float(x)
+        if not (low < value if above else low <= value) or not value <= high:
+            left, right = "(" if above or low == -np.inf else "[", ")" if high == np.inf else "]"
+            raise ValueError(f"{who}: `{name}` must be in {left}{low:g}, {high:g}{right}, got {value:g}.")
+    return jnp.asarray(x, dtype)
+
+
 def class_axes(
     who: str, axis: int | Sequence[int] | None, shape: tuple[int, ...], name: str = "logits"
 ) -> tuple[int, ...]:
@@ -72,12 +103,12 @@ def classes_last(x: Any, axes: tuple[int, ...]) -> Any:
     return x.reshape(*x.shape[: x.ndim - len(axes)], -1) if len(axes) > 1 else x
 
 
-def included_classes(who: str, where: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
-    """The mask `where`, broadcast to the logits, with the classes last; True everywhere for None. NumPy if it is known.
+def included_classes(who: str, where: Any, shape: tuple[int, ...], axes: tuple[int, ...], name: str = "logits") -> Any:
+    """The mask `where`, broadcast to the argument `name`, with the classes last; True for None. NumPy if it is known.
 
     Raises:
         TypeError: if it is not boolean.
-        ValueError: if it has neither the shape of the logits nor that of the examples.
+        ValueError: if it has neither the shape of that argument nor that of the examples.
     """
     examples = tuple(n for i, n in enumerate(shape) if i not in axes)
     if where is None:
@@ -86,7 +117,7 @@ def included_classes(who: str, where: Any, shape: tuple[int, ...], axes: tuple[i
         raise TypeError(f"{who}: `where` must be boolean, got dtype {jnp.result_type(where)}.")
     if np.shape(where) not in (shape, examples):
         raise ValueError(
-            f"{who}: `where` must have the shape of `logits`, {shape}, or of the examples, {examples}; "
+            f"{who}: `where` must have the shape of `{name}`, {shape}, or of the examples, {examples}; "
             f"got {np.shape(where)}."
         )
     xp = np if known(where) else jnp  # under jit, jnp would trace it
@@ -108,6 +139,25 @@ def probabilities(who: str, labels: Any, name: str = "labels") -> None:
     if known(labels):
         x = np.asarray(labels)
         first_bad(who, x, ~((x >= -ROUNDING) & (x <= 1 + ROUNDING)), "[0, 1]", name)
+
+
+def integer_labels(
+    who: str, labels: Any, shape: tuple[int, ...], axes: tuple[int, ...], advice: str = "", name: str = "logits"
+) -> None:
+    """Labels must be integers, one for each example of the argument `name` of that shape.
+
+    Raises:
+        TypeError, ValueError: with what they are.
+    """
+    if not jnp.issubdtype(jnp.result_type(labels), jnp.integer):
+        got = f"{who}: `labels` must be integers, got dtype {jnp.result_type(labels)}. {advice}"
+        raise TypeError(got.rstrip())
+    examples = tuple(n for i, n in enumerate(shape) if i not in axes)
+    if np.shape(labels) != examples:
+        raise ValueError(
+            f"{who}: `labels` must have the shape of `{name}` without the axis of the classes, {examples}, "
+            f"got {np.shape(labels)}."
+        )
 
 
 def class_numbers(who: str, labels: Any, classes: int, included: Any, where: Any) -> None:

@@ -5,17 +5,18 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from funcgd.losses.check import (
     class_axes,
     class_numbers,
     classes_last,
     included_classes,
+    integer_labels,
     probabilities,
     same_shape,
     wide,
 )
+from funcgd.losses.softmax import log_softmax, weighted
 
 
 def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> jax.Array:
@@ -46,7 +47,7 @@ def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> jax.Array:
     same_shape(who, "labels", labels, "logits", logits)
     a, y = wide(who, logits=logits, labels=labels)
     probabilities(who, labels)
-    return _weighted(y, jax.nn.softplus(-a)) + _weighted(1 - y, jax.nn.softplus(a))
+    return weighted(y, jax.nn.softplus(-a)) + weighted(1 - y, jax.nn.softplus(a))
 
 
 def softmax_cross_entropy(
@@ -88,9 +89,24 @@ def softmax_cross_entropy(
     probabilities(who, labels)
     axes = class_axes(who, axis, a.shape)
     included = included_classes(who, where, a.shape, axes)
-    relative, log_normaliser = _log_softmax(classes_last(a, axes), included)
-    terms = _weighted(classes_last(y, axes), jnp.where(included, log_normaliser - relative, 0))
+    relative, log_normaliser = log_softmax(classes_last(a, axes), included)
+    terms = weighted(classes_last(y, axes), jnp.where(included, log_normaliser - relative, 0))
     return jnp.sum(jnp.where(included, terms, 0), axis=-1)
+
+
+def safe_softmax_cross_entropy(logits: Any, labels: Any) -> jax.Array:
+    """`softmax_cross_entropy`, which is safe: a logit of −∞ costs nothing where its label is 0.
+
+    Args:
+        logits, labels: see `softmax_cross_entropy`; the classes are on the last axis.
+
+    Reference: see `softmax_cross_entropy`.
+
+    >>> import funcgd as fg, jax.numpy as jnp
+    >>> float(fg.safe_softmax_cross_entropy(jnp.array([0.0, 0.0, -jnp.inf]), jnp.array([1.0, 0.0, 0.0])))
+    0.693147
+    """
+    return softmax_cross_entropy(logits, labels)
 
 
 def softmax_cross_entropy_with_integer_labels(
@@ -121,49 +137,17 @@ def softmax_cross_entropy_with_integer_labels(
     [0.6931, 0.00672]
     """
     who = "softmax_cross_entropy_with_integer_labels"
-    if not jnp.issubdtype(jnp.result_type(labels), jnp.integer):
-        raise TypeError(
-            f"{who}: `labels` must be integers, got dtype {jnp.result_type(labels)}. "
-            f"For one-hot labels or probabilities use softmax_cross_entropy."
-        )
     (a,) = wide(who, logits=logits)
     axes = class_axes(who, axis, a.shape)
-    examples = tuple(n for i, n in enumerate(a.shape) if i not in axes)
-    if np.shape(labels) != examples:
-        raise ValueError(
-            f"{who}: `labels` must have the shape of `logits` without the axis of the classes, {examples}, "
-            f"got {np.shape(labels)}."
-        )
+    integer_labels(who, labels, a.shape, axes, "For one-hot labels or probabilities use softmax_cross_entropy.")
     included = included_classes(who, where, a.shape, axes)
     a = classes_last(a, axes)
     classes = a.shape[-1]
     class_numbers(who, labels, classes, included, where)
-    relative, log_normaliser = _log_softmax(a, included)
+    relative, log_normaliser = log_softmax(a, included)
     y = jnp.asarray(labels, jnp.int32)
     in_range = (y >= 0) & (y < classes)
     index = jnp.where(in_range, y, 0)[..., None]
     allowed = in_range & jnp.take_along_axis(jnp.asarray(included), index, axis=-1)[..., 0]
     loss = (log_normaliser - jnp.take_along_axis(relative, index, axis=-1))[..., 0]
     return jnp.where(jnp.any(included, axis=-1), jnp.where(allowed, loss, jnp.nan), 0)
-
-
-def _weighted(weight: jax.Array, x: jax.Array) -> jax.Array:
-    """weight · x with 0 · ∞ = 0, also in its derivatives."""
-    return weight * jnp.where((weight == 0) & jnp.isinf(x), 0, x)
-
-
-def _log_softmax(a: jax.Array, included: Any) -> tuple[jax.Array, jax.Array]:
-    """(r, l) with log softmax(a) = r − l over the last axis, where r = a − max a and l = log Σ e^r, shape (…, 1).
-
-    The term of the largest logit is 1 exactly, so l = log1p(Σ of the others): where one class is almost certain, its
-    loss and its gradient are small numbers with all their digits. What is not included has r = −∞.
-    """
-    a = jnp.where(included, a, -jnp.inf)
-    a = jnp.where(jnp.any(included, axis=-1, keepdims=True), a, 0)  # an example without classes: any finite number
-    certain = a == jnp.inf
-    a = jnp.where(jnp.any(certain, axis=-1, keepdims=True), jnp.where(certain, 0, -jnp.inf), a)
-    largest = jnp.arange(a.shape[-1]) == jnp.argmax(a, axis=-1, keepdims=True)
-    r = a - jnp.sum(jnp.where(largest, a, 0), axis=-1, keepdims=True)
-    r = jnp.where(largest, jax.lax.stop_gradient(r), r)  # a − a, whose derivative is 0: left in, it would cost digits
-    others = jnp.sum(jnp.where(largest, 0, jnp.exp(r)), axis=-1, keepdims=True)
-    return r, jnp.log1p(others)

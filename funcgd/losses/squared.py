@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from funcgd.losses.check import same_shape, wide
+from funcgd.losses.check import difference
 
 
 def squared_error(predictions: Any, targets: Any = None) -> jax.Array:
@@ -102,12 +102,7 @@ def sum_of_squares(predictions: Any, targets: Any) -> jax.Array:
 
 
 def _squared(who: str, predictions: Any, targets: Any) -> jax.Array:
-    if targets is None:
-        (error,) = wide(who, allow_complex=True, predictions=predictions)
-    else:
-        same_shape(who, "targets", targets, "predictions", predictions)
-        predictions, targets = wide(who, allow_complex=True, predictions=predictions, targets=targets)
-        error = predictions - targets
+    error = difference(who, predictions, targets, allow_complex=True)
     return error.real**2 + error.imag**2 if jnp.iscomplexobj(error) else error**2
 
 

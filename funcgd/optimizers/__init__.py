@@ -1,29 +1,119 @@
 """Named optimizers, one published family per file; `registry` has one row for each."""
 
+from funcgd.optimizers.acprop import acprop, scale_by_acprop
+from funcgd.optimizers.adabelief import ScaleByBeliefState, adabelief, scale_by_belief
+from funcgd.optimizers.adadelta import ScaleByAdaDeltaState, adadelta, scale_by_adadelta
 from funcgd.optimizers.adagrad import ScaleByRssState, adagrad, scale_by_rss
 from funcgd.optimizers.adam import ScaleByAdamState, adam, adamw, scale_by_adam
+from funcgd.optimizers.adamax import adamax, adamaxw, scale_by_adamax
+from funcgd.optimizers.adan import ScaleByAdanState, adan, scale_by_adan
+from funcgd.optimizers.ademamix import (
+    ScaleByAdemamixState,
+    ScaleBySimplifiedAdEMAMixState,
+    ademamix,
+    scale_by_ademamix,
+    scale_by_simplified_ademamix,
+    simplified_ademamix,
+)
+from funcgd.optimizers.adopt import adopt, fourth_root, scale_by_adopt
+from funcgd.optimizers.amsgrad import ScaleByAmsgradState, amsgrad, scale_by_amsgrad
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
+from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
+from funcgd.optimizers.madgrad import MadgradState, madgrad, scale_by_madgrad
+from funcgd.optimizers.nadam import nadam, nadamw
+from funcgd.optimizers.novograd import ScaleByNovogradState, novograd, scale_by_novograd
+from funcgd.optimizers.optimistic import (
+    optimistic_adam,
+    optimistic_adam_v2,
+    optimistic_gradient_descent,
+    scale_by_optimistic_gradient,
+)
+from funcgd.optimizers.radam import radam, scale_by_radam
 from funcgd.optimizers.rmsprop import ScaleByRmsState, ScaleByRStdDevState, rmsprop, scale_by_rms, scale_by_stddev
+from funcgd.optimizers.rprop import ScaleByRpropState, rprop, scale_by_rprop
 from funcgd.optimizers.sgd import sgd
+from funcgd.optimizers.sign_sgd import scale_by_sign, sign_sgd, signum
+from funcgd.optimizers.sm3 import ScaleBySM3State, scale_by_sm3, sm3
+from funcgd.optimizers.trust_ratio import fromage, lamb, lars, scale_by_trust_ratio, unit
+from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
 __all__ = [
+    "MadgradState",
+    "ScaleByAdaDeltaState",
     "ScaleByAdamState",
+    "ScaleByAdanState",
+    "ScaleByAdemamixState",
+    "ScaleByAmsgradState",
+    "ScaleByBeliefState",
     "ScaleByLBFGSState",
+    "ScaleByLionState",
+    "ScaleByNovogradState",
     "ScaleByRStdDevState",
     "ScaleByRmsState",
+    "ScaleByRpropState",
     "ScaleByRssState",
+    "ScaleBySM3State",
+    "ScaleBySimplifiedAdEMAMixState",
+    "acprop",
+    "adabelief",
+    "adadelta",
     "adagrad",
     "adam",
+    "adamax",
+    "adamaxw",
     "adamw",
+    "adan",
+    "ademamix",
+    "adopt",
+    "amsgrad",
+    "fourth_root",
+    "fromage",
     "gradient_descent",
+    "lamb",
+    "lars",
     "lbfgs",
+    "lion",
+    "madgrad",
+    "nadam",
+    "nadamw",
     "normalized_gradient_descent",
+    "novograd",
+    "optimistic_adam",
+    "optimistic_adam_v2",
+    "optimistic_gradient_descent",
+    "radam",
     "rmsprop",
+    "rprop",
+    "scale_by_acprop",
+    "scale_by_adadelta",
     "scale_by_adam",
+    "scale_by_adamax",
+    "scale_by_adan",
+    "scale_by_ademamix",
+    "scale_by_adopt",
+    "scale_by_amsgrad",
+    "scale_by_belief",
     "scale_by_lbfgs",
+    "scale_by_lion",
+    "scale_by_madgrad",
+    "scale_by_novograd",
+    "scale_by_optimistic_gradient",
+    "scale_by_radam",
     "scale_by_rms",
+    "scale_by_rprop",
     "scale_by_rss",
+    "scale_by_sign",
+    "scale_by_simplified_ademamix",
+    "scale_by_sm3",
     "scale_by_stddev",
+    "scale_by_trust_ratio",
+    "scale_by_yogi",
     "sgd",
+    "sign_sgd",
+    "signum",
+    "simplified_ademamix",
+    "sm3",
+    "unit",
+    "yogi",
 ]

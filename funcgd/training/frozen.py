@@ -8,9 +8,11 @@ from funcgd.core.paths import Where, select
 from funcgd.core.types import Params
 from funcgd.core.validate import is_inexact
 from funcgd.training.partition import Frozen, is_frozen, thaw
+from funcgd.transforms.masked import masked
+from funcgd.transforms.scale import set_to_zero
 
 
-def freeze(params: Params, where: Where) -> Params:
+def freeze(params: Params, where: Where | None = None) -> Any:
     """`params` with some of its arrays kept as they are by everything that trains.
 
     Give the result to `fg.fit`, `fg.minimize` or `fg.TrainState.create`: the arrays chosen have no gradient, no
@@ -24,6 +26,9 @@ def freeze(params: Params, where: Where) -> Params:
             ("encoder/*", "*/b"; `*` matches "/" too) or a compiled regular expression, which must match the whole path;
             a predicate (path, array) → bool; or a list of these. Only floating and complex leaves are asked about.
 
+    With one argument, a mask as for `fg.masked`, it is a transform, for the end of a chain: it makes the updates zero
+    where the mask is True.
+
     Raises:
         ValueError: if any of them matches nothing.
         TypeError: if `where` is something else.
@@ -35,6 +40,8 @@ def freeze(params: Params, where: Where) -> Params:
     >>> jax.tree.map(float, run.params)
     {'encoder': {'w': 2.0}, 'head': 3.0}
     """
+    if where is None:
+        return masked(set_to_zero(), params)
     flags = select("freeze", where, thaw(params), is_inexact)
 
     def wrapped(x: Any, flag: bool) -> Any:

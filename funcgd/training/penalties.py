@@ -17,7 +17,7 @@ from funcgd.training import objective
 from funcgd.training.objective import check_scalar, parted
 from funcgd.training.partition import split
 from funcgd.training.per_example import as_loss
-from funcgd.transforms.weight_decay import Mask, as_mask, broadcast_mask
+from funcgd.transforms.mask import Mask, as_mask, flags_of
 
 
 class Penalty:
@@ -46,7 +46,7 @@ class Penalty:
         check_scalar(who, "the loss", f)
         chosen = jax.tree.map(jnp.asarray, split(params)[0])  # as the optimizer sees them: None where nothing trains
         if self.mask is not None:
-            flags = broadcast_mask(who, self.mask, chosen)
+            flags = flags_of(who, self.mask, chosen)
             chosen = jax.tree.map(lambda flag, x: x if flag else None, flags, chosen)
         leaves = jax.tree.leaves(chosen)
         dtype = numerics.wide_dtype(jnp.result_type(f), *(x.dtype for x in leaves))

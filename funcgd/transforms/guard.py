@@ -9,39 +9,21 @@ from funcgd.core import numerics
 from funcgd.core.fields import number
 from funcgd.core.numerics import increment
 from funcgd.core.schedule import at
-from funcgd.core.transform import OptState, Params, Transform, Updates, as_transform
+from funcgd.core.transform import OptState, Params, Transform, Updates
 from funcgd.core.values import value
 from funcgd.schedules.steps import as_steps
+from funcgd.transforms.wrapper import Wrapper
 
 
-class Guard(Transform):
+class Guard(Wrapper):
     """The base of guards: `inner` decides what an update is, the guard whether there is one."""
-
-    inner: Any
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "inner", as_transform(type(self).__name__, self.inner))
-
-    @property
-    def needs(self) -> frozenset[str]:
-        return self.inner.needs
 
     @property
     def guards(self) -> bool:
         return True
 
-    @property
-    def watches(self) -> frozenset[str]:
-        return self.inner.watches
 
-    def observe(self, state: Any, metrics: dict[str, Any]) -> Any:
-        return state._replace(inner_state=self.inner.observe(state.inner_state, metrics))
-
-    def eval_params(self, state: Any, params: Params) -> Params:
-        return self.inner.eval_params(state.inner_state, params)
-
-
-def _inner_update(
+def inner_update(
     inner: Transform, good: jax.Array, grads: Updates, state: OptState, params: Params | None, extra: dict[str, Any]
 ) -> tuple[Updates, OptState]:
     """One update of `inner` where `good`; else zeros, and the state as it was.
@@ -58,7 +40,7 @@ def _inner_update(
     return jax.tree.map(lambda u: select(u, jnp.zeros_like(u)), updates), jax.tree.map(select, new, state)
 
 
-def _is_finite(grads: Updates, loss: Any) -> jax.Array:
+def is_finite(grads: Updates, loss: Any) -> jax.Array:
     """Whether every entry is finite, and so is the loss, if there is one."""
     return jnp.stack([jnp.all(jnp.isfinite(x)) for x in (0.0, *jax.tree.leaves((grads, loss)))]).all()
 
@@ -113,8 +95,8 @@ class skip_nonfinite(Guard):
     def update(
         self, grads: Updates, state: SkipNonfiniteState, params: Params | None = None, **extra: Any
     ) -> tuple[Updates, SkipNonfiniteState]:
-        good = _is_finite(grads, extra.get("value"))
-        updates, inner_state = _inner_update(self.inner, good, grads, state.inner_state, params, extra)
+        good = is_finite(grads, extra.get("value"))
+        updates, inner_state = inner_update(self.inner, good, grads, state.inner_state, params, extra)
         skipped = jnp.where(good, state.skipped, increment(state.skipped))
         consecutive = jnp.where(good, 0, increment(state.consecutive))
         return updates, SkipNonfiniteState(inner_state, skipped, consecutive)
@@ -216,7 +198,7 @@ class skip_spikes(Guard):
         (h, old), observed = jax.lax.stop_gradient(
             ((_numbers(self), (state.log_norm, state.loss)), _observed(grads, extra))
         )
-        finite = _is_finite(grads, extra.get("value"))
+        finite = is_finite(grads, extra.get("value"))
         floors = (jnp.log(h["min_factor"]), (h["min_factor"] - 1) * jnp.abs(state.loss.mean))
         first = jnp.maximum(as_steps(h["warmup"]).whole, 1)
         limits = [
@@ -234,7 +216,7 @@ class skip_spikes(Guard):
             return jax.tree.map(lambda new, m: jnp.where(good & seen, new, m), new, m)
 
         log_norm, loss = (renew(m, *x, limit) for m, x, limit in zip(old, observed, limits, strict=True))
-        updates, inner_state = _inner_update(self.inner, good, grads, state.inner_state, params, extra)
+        updates, inner_state = inner_update(self.inner, good, grads, state.inner_state, params, extra)
         return updates, SkipSpikesState(
             inner_state,
             jnp.where(good, state.skipped, increment(state.skipped)),

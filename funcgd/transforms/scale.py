@@ -3,6 +3,10 @@
 from types import SimpleNamespace
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
+from funcgd.core import numerics
 from funcgd.core.fields import number, static
 from funcgd.core.lift import lift
 from funcgd.core.numerics import increment
@@ -85,3 +89,25 @@ class scale_by_learning_rate(Counted):
         h = self.numbers(state)
         sign = -1 if self.flip_sign else 1
         return lift(lambda h, g: sign * h.learning_rate * g, h, grads), self.next_state(state)
+
+
+@value
+class set_to_zero(Transform):
+    """Make every update zero.
+
+        u = 0
+
+    >>> import funcgd as fg
+    >>> tx = fg.set_to_zero()
+    >>> float(tx.update(4.0, tx.init(1.0))[0])
+    0.0
+    """
+
+    def init(self, params: Params) -> EmptyState:
+        del params
+        return EmptyState()
+
+    def update(
+        self, grads: Updates, state: EmptyState, params: Params | None = None, **extra: Any
+    ) -> tuple[Updates, EmptyState]:
+        return jax.tree.map(lambda g: jnp.zeros_like(numerics.widen(g)), grads), state

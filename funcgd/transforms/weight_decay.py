@@ -1,7 +1,6 @@
 """Weight decay, decoupled from the gradient."""
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,52 +10,8 @@ from funcgd.core.lift import lift
 from funcgd.core.transform import Params, Updates
 from funcgd.core.types import ScalarOrSchedule
 from funcgd.core.values import value
+from funcgd.transforms.mask import Mask, as_mask, flags_of
 from funcgd.transforms.scale import Counted
-
-
-class Frozen:
-    """A pytree of booleans that can be hashed, so that it may be part of a structure."""
-
-    def __init__(self, tree: Any):
-        self.tree = tree
-        leaves, structure = jax.tree.flatten(tree)
-        if not all(isinstance(leaf, bool) for leaf in leaves):
-            raise TypeError(f"expected a pytree of True and False, or a function params → such a pytree, got {tree!r}.")
-        self._content = (tuple(leaves), structure)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Frozen) and self._content == other._content
-
-    def __hash__(self) -> int:
-        return hash(self._content)
-
-    def __repr__(self) -> str:
-        return repr(self.tree)
-
-
-Mask: TypeAlias = Callable[[Params], Any] | Frozen | Any
-"""Which leaves take part: a pytree of booleans (a prefix of the parameters' tree suffices), or a function of them."""
-
-
-def as_mask(mask: Any) -> Callable[[Params], Any] | Frozen | None:
-    """`mask` in hashable form."""
-    return mask if mask is None or callable(mask) or isinstance(mask, Frozen) else Frozen(mask)
-
-
-def broadcast_mask(who: str, mask: Any, params: Params) -> Any:
-    """The mask with one boolean for every leaf of `params`.
-
-    Raises:
-        TypeError: if it holds anything but booleans.
-        ValueError: if it is no prefix of the tree of `params`.
-    """
-    try:
-        chosen = (mask if isinstance(mask, Frozen) else Frozen(mask(params))).tree
-        return jax.tree.map(lambda flag, part: jax.tree.map(lambda _: flag, part), chosen, params)
-    except TypeError as error:
-        raise TypeError(f"{who}: `mask`: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"{who}: `mask` must be a prefix of the parameters' tree: {error}") from error
 
 
 @value
@@ -69,7 +24,8 @@ class add_decayed_weights(Counted):
 
     Args:
         weight_decay: λ in [0, ∞).
-        mask: which leaves decay: a pytree of booleans or a prefix of one, or a function params → that; None is all.
+        mask: which leaves decay: a pytree of booleans or a prefix of one, a function params → that, or paths as for
+            `path_mask`; None is all.
 
     Raises:
         ValueError: at update, if `params` are missing or the mask does not fit them.
@@ -94,6 +50,6 @@ class add_decayed_weights(Counted):
         h = self.numbers(state)
         updates = lift(lambda h, g, p: g + h.weight_decay * p, h, grads, read=(params,))
         if self.mask is not None:
-            chosen = broadcast_mask("add_decayed_weights", self.mask, params)
-            updates = jax.tree.map(lambda on, u, g: u if on else jnp.asarray(g, u.dtype), chosen, updates, grads)
+            decays = flags_of("add_decayed_weights", self.mask, params)
+            updates = jax.tree.map(lambda on, u, g: u if on else jnp.asarray(g, u.dtype), decays, updates, grads)
         return updates, self.next_state(state)

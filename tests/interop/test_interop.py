@@ -137,12 +137,53 @@ def test_our_schedules_drive_optax_optimizers():
             fg.adamw(0.1, weight_decay=0.1, mask={"w": True, "b": False}),
             optax.adamw(0.1, weight_decay=0.1, mask={"w": True, "b": False}),
         ),
+        (fg.sign_sgd(0.1), optax.sign_sgd(0.1)),
+        (fg.signum(0.1, 0.8), optax.signum(0.1, 0.8)),
+        (fg.lion(0.1, 0.8), optax.lion(0.1, 0.8)),
+        (fg.adadelta(0.5, weight_decay=0.1), optax.adadelta(0.5, weight_decay=0.1)),
+        (fg.nadam(0.1), optax.nadam(0.1)),
+        (fg.nadamw(0.1, weight_decay=0.1), optax.nadamw(0.1, weight_decay=0.1)),
+        (fg.adamax(0.1, eps=0.1), optax.adamax(0.1, eps=0.1)),
+        (fg.adamaxw(0.1, weight_decay=0.1), optax.adamaxw(0.1, weight_decay=0.1)),
+        (fg.amsgrad(0.1, eps_root=0.1), optax.amsgrad(0.1, eps_root=0.1)),
+        (fg.adabelief(0.1, eps_root=0.1), optax.adabelief(0.1, eps_root=0.1)),
+        (fg.adabelief(0.1, eps_root=0.1, nesterov=True), optax.adabelief(0.1, eps_root=0.1, nesterov=True)),
+        (fg.radam(0.1, b2=0.5, threshold=4.0), optax.radam(0.1, b2=0.5, threshold=4.0)),
+        (fg.radam(0.1, b2=0.99, threshold=4.0), optax.radam(0.1, b2=0.99, threshold=4.0)),
+        (fg.radam(0.1, nesterov=True), optax.radam(0.1, nesterov=True)),
+        (fg.adopt(0.1), optax.contrib.adopt(0.1)),
+        (fg.adopt(0.1, nesterov=True), optax.contrib.adopt(0.1, nesterov=True)),
+        (fg.ademamix(0.1, b3=0.9, weight_decay=0.1), optax.contrib.ademamix(0.1, b3=0.9, weight_decay=0.1)),
+        (fg.simplified_ademamix(0.1, alpha=2.0), optax.contrib.simplified_ademamix(0.1, alpha=2.0)),
+        (fg.optimistic_gradient_descent(0.1, 1.5, 0.5), optax.optimistic_gradient_descent(0.1, 1.5, 0.5)),
+        (fg.optimistic_adam(0.1, 0.05), optax.optimistic_adam_v2(0.1, beta=0.5)),
+        (fg.optimistic_adam_v2(0.1, beta=0.5), optax.optimistic_adam_v2(0.1, beta=0.5)),
+        (fg.madgrad(0.1, 0.8), optax.contrib.madgrad(0.1, 0.8)),
+        (fg.madgrad(0.1, weight_decay=0.1), optax.contrib.madgrad(0.1, weight_decay=0.1)),
+        (
+            fg.lars(1.0, 0.1, trust_ratio_mask={"w": True, "b": False}),
+            optax.lars(1.0, 0.1, trust_ratio_mask={"w": True, "b": False}),
+        ),
+        (fg.lamb(0.1, weight_decay=0.1), optax.lamb(0.1, weight_decay=0.1)),
+        (fg.fromage(0.1), optax.fromage(0.1)),
+        (fg.novograd(0.1, weight_decay=0.1), optax.novograd(0.1, weight_decay=0.1)),
         (fg.chain(fg.clip(0.3), fg.sgd(0.1)), optax.chain(optax.clip(0.3), optax.sgd(0.1))),
     ],
     ids=lambda tx: repr(tx)[:40] if isinstance(tx, fg.Transform) else "",
 )
 def test_same_names_same_numbers(ours, theirs):
     same(run(ours), run(theirs))
+
+
+def test_sm3_of_a_matrix():
+    """Where every leaf has an axis: Optax has no rule for scalars."""
+    params, grads = {"w": jnp.ones((3, 4))}, jnp.cos(jnp.arange(36.0)).reshape(3, 3, 4)
+    ours, theirs = fg.sm3(0.1), optax.sm3(0.1)
+    state, other = ours.init(params), theirs.init(params)
+    for g in grads:
+        updates, state = ours.update({"w": g}, state, params)
+        expected, other = theirs.update({"w": g}, other, params)
+        same(updates, expected)
 
 
 def rosenbrock(x):

@@ -54,7 +54,9 @@ def test_masks_that_do_not_fit(mask):
             decayed(chosen)
 
 
-@pytest.mark.parametrize("mask", [1, "all", {"layer": 1.0, "head": True}, jnp.ones(2, bool), np.True_], ids=repr)
+@pytest.mark.parametrize(
+    "mask", [1, {"layer": "all", "head": "all"}, {"layer": 1.0, "head": True}, jnp.ones(2, bool), np.True_], ids=repr
+)
 def test_masks_of_anything_but_booleans(mask):
     with pytest.raises(TypeError, match=r"^add_decayed_weights: `mask`: expected a pytree of True and False"):
         fg.add_decayed_weights(0.5, mask)

@@ -1,0 +1,22 @@
+"""Transforms that are parts of no optimizer, held to the public contract."""
+
+import pytest
+
+import funcgd as fg
+from funcgd.testing import check_transform
+
+CASES = [
+    (fg.clip_by_block_rms(1.0), {}),
+    (fg.adaptive_grad_clip(0.5), {}),
+    (fg.add_noise(0.0, 0.5, 0), {"dtypes": ("float32",)}),  # without noise, so that zero stays zero
+    (fg.ema(0.9), {}),
+    (fg.ema(0.9, accumulator_dtype="bfloat16"), {"dtypes": ("float32",)}),
+    (fg.centralize(), {}),
+    (fg.zero_nans(), {}),
+    (fg.keep_params_nonnegative(), {}),
+]
+
+
+@pytest.mark.parametrize(("tx", "properties"), CASES, ids=[repr(tx)[:70] for tx, _ in CASES])
+def test_contract(tx, properties):
+    check_transform(tx, **properties)
