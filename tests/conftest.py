@@ -1,5 +1,7 @@
 """Shared by all tests: strict dtype promotion, except where other libraries run; and double precision on request."""
 
+import itertools
+
 import jax
 import pytest
 
@@ -19,3 +21,15 @@ def x64():
     """float64 stays float64."""
     with float64_mode():
         yield
+
+
+KEPT = 300  # tests whose programs are kept: those of all would take 7 GB in each process
+finished = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def forget_programs():
+    """Compiled programs are shared by neighbours, and dropped from time to time."""
+    yield
+    if next(finished) % KEPT == 0:
+        jax.clear_caches()

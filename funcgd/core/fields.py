@@ -43,13 +43,20 @@ class Interval:
         return above and below  # NaN is in no interval
 
 
-def number(within: str = "(-inf, inf)", *, default: Any = dataclasses.MISSING, schedule: bool = True) -> Any:
+def number(
+    within: str = "(-inf, inf)",
+    *,
+    default: Any = dataclasses.MISSING,
+    schedule: bool = True,
+    optional: bool = False,
+) -> Any:
     """Declare a scalar hyperparameter: a Python number, a 0-d array, a tracer, or (unless told otherwise) a schedule.
 
     Args:
         within: the allowed interval, such as `"[0, 1)"`, tested where the number is concrete.
         default: the default; None makes the hyperparameter optional.
         schedule: whether a callable of the step is accepted too.
+        optional: whether None is accepted too, where the default is a number.
 
     >>> import funcgd as fg
     >>> @fg.value
@@ -69,7 +76,7 @@ def number(within: str = "(-inf, inf)", *, default: Any = dataclasses.MISSING, s
     interval = Interval(within)
 
     def convert(owner: str, name: str, x: Any) -> Any:
-        if x is None and default is None:
+        if x is None and (optional or default is None):
             return None
         if callable(x):
             if schedule:

@@ -3,6 +3,7 @@
 from funcgd.optimizers.acprop import acprop, scale_by_acprop
 from funcgd.optimizers.adabelief import ScaleByBeliefState, adabelief, scale_by_belief
 from funcgd.optimizers.adadelta import ScaleByAdaDeltaState, adadelta, scale_by_adadelta
+from funcgd.optimizers.adafactor import FactoredState, adafactor, scale_by_factored_rms, scale_by_param_block_rms
 from funcgd.optimizers.adagrad import ScaleByRssState, adagrad, scale_by_rss
 from funcgd.optimizers.adam import ScaleByAdamState, adam, adamw, scale_by_adam
 from funcgd.optimizers.adamax import adamax, adamaxw, scale_by_adamax
@@ -39,6 +40,7 @@ from funcgd.optimizers.trust_ratio import fromage, lamb, lars, scale_by_trust_ra
 from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
 __all__ = [
+    "FactoredState",
     "MadgradState",
     "ScaleByAdaDeltaState",
     "ScaleByAdamState",
@@ -58,6 +60,7 @@ __all__ = [
     "acprop",
     "adabelief",
     "adadelta",
+    "adafactor",
     "adagrad",
     "adam",
     "adamax",
@@ -94,11 +97,13 @@ __all__ = [
     "scale_by_adopt",
     "scale_by_amsgrad",
     "scale_by_belief",
+    "scale_by_factored_rms",
     "scale_by_lbfgs",
     "scale_by_lion",
     "scale_by_madgrad",
     "scale_by_novograd",
     "scale_by_optimistic_gradient",
+    "scale_by_param_block_rms",
     "scale_by_radam",
     "scale_by_rms",
     "scale_by_rprop",

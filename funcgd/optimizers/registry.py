@@ -6,6 +6,7 @@ from funcgd.core.transform import Transform
 from funcgd.optimizers.acprop import acprop
 from funcgd.optimizers.adabelief import adabelief
 from funcgd.optimizers.adadelta import adadelta
+from funcgd.optimizers.adafactor import adafactor
 from funcgd.optimizers.adagrad import adagrad
 from funcgd.optimizers.adam import adam, adamw
 from funcgd.optimizers.adamax import adamax, adamaxw
@@ -340,6 +341,16 @@ _ROWS = (
         2019,
         "Anil, Gupta, Koren, Singer, Memory-efficient adaptive optimization",
         "https://arxiv.org/abs/1901.11150",
+        elementwise=False,
+        scale_invariant=True,
+    ),
+    Row(
+        adafactor(0.01),
+        2018,
+        "Shazeer, Stern, Adafactor: adaptive learning rates with sublinear memory cost",
+        "https://arxiv.org/abs/1804.04235",
+        variants=(adafactor(None, 2, momentum=0.9, dtype_momentum="bfloat16", weight_decay_rate=0.1),),
+        needs=("params",),
         elementwise=False,
         scale_invariant=True,
     ),

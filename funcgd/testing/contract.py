@@ -91,6 +91,8 @@ def _run(tx: Any, params: Any, grads: Any, extra: dict[str, Any]) -> tuple[Any, 
 
 _scenarios = jax.jit(jax.vmap(_run, in_axes=(None, None, 0, None)))
 
+_one = jax.jit(_run)
+
 
 def _pick(tree: Any, *index: int) -> Any:
     return jax.tree.map(lambda x: x[index], tree)
@@ -133,7 +135,7 @@ def check_numbers(tx: Any, dtype: str, elementwise: bool, extra: dict[str, Any])
         chex.assert_tree_all_finite(spoilt)
     if dtype == "bfloat16":  # gradients may come in another precision than the parameters
         as_float32 = jax.tree.map(lambda g: g.astype(jnp.float32), _pick(grads, 0))
-        u, _ = jax.jit(_run)(tx, params, as_float32, extra)
+        u, _ = _one(tx, params, as_float32, extra)
         chex.assert_trees_all_close(u, _pick(updates, 0), rtol=tolerance, atol=tolerance)
 
 
@@ -234,7 +236,7 @@ def check_hyperparameters(tx: Any, differentiable: bool, extra: dict[str, Any]) 
     """A stack of it under vmap gives what its members give; gradients with respect to its numbers are finite."""
     if not jax.tree.leaves(tx):
         return
-    params = params_tree(jnp.float32)
+    params = {name: leaf for name, leaf in params_tree(jnp.float32).items() if name in ("by_number", "w")}
     grads = gradients(params, jnp.float32)
     members = [tx, _scaled(tx, 0.9)]
     tolerance = 0.05 if any(x.dtype.name in LOW for x in jax.tree.leaves(tx.init(params))) else 1e-5
@@ -242,8 +244,8 @@ def check_hyperparameters(tx: Any, differentiable: bool, extra: dict[str, Any]) 
         fg.stack(members), params, _pick(grads, 0), extra
     )
     for i, member in enumerate(members):
-        alone, _ = _scenarios(member, params, _with_nan(grads), extra)  # compiled before
-        chex.assert_trees_all_close(_pick(batched, i), _pick(alone, 0), rtol=tolerance, atol=tolerance)
+        alone, _ = _one(member, params, _pick(grads, 0), extra)
+        chex.assert_trees_all_close(_pick(batched, i), alone, rtol=tolerance, atol=tolerance)
 
     def energy(tx: Any, grads: Any) -> Any:
         updates, _ = _run(tx, params, grads, extra)

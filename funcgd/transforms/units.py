@@ -16,7 +16,8 @@ def split_norm(x: jax.Array, axis: tuple[int, ...]) -> tuple[jax.Array, jax.Arra
     size = jnp.maximum(jnp.abs(x.real), jnp.abs(x.imag)) if jnp.iscomplexobj(x) else jnp.abs(x)
     largest = jnp.max(size, axis=axis, keepdims=True, initial=0)
     tiny = float(jnp.finfo(size.dtype).tiny)
-    scale = jax.lax.stop_gradient(jnp.clip(largest, tiny, 1 / tiny))  # its inverse is a normal number then
+    # Its inverse is a normal number. Not tiny for zeros: XLA makes (a/b)/c to a/(b·c), and b·c may be 0.
+    scale = jax.lax.stop_gradient(jnp.where(largest == 0, 1, jnp.clip(largest, tiny, 1 / tiny)))
     return scale, numerics.sqrt(jnp.sum(numerics.square(_divide(x, scale)), axis=axis, keepdims=True))
 
 

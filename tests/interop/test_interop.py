@@ -167,6 +167,7 @@ def test_our_schedules_drive_optax_optimizers():
         (fg.lamb(0.1, weight_decay=0.1), optax.lamb(0.1, weight_decay=0.1)),
         (fg.fromage(0.1), optax.fromage(0.1)),
         (fg.novograd(0.1, weight_decay=0.1), optax.novograd(0.1, weight_decay=0.1)),
+        (fg.adafactor(0.1, weight_decay_rate=0.1), optax.adafactor(0.1, weight_decay_rate=0.1)),
         (fg.chain(fg.clip(0.3), fg.sgd(0.1)), optax.chain(optax.clip(0.3), optax.sgd(0.1))),
     ],
     ids=lambda tx: repr(tx)[:40] if isinstance(tx, fg.Transform) else "",
@@ -175,10 +176,17 @@ def test_same_names_same_numbers(ours, theirs):
     same(run(ours), run(theirs))
 
 
-def test_sm3_of_a_matrix():
-    """Where every leaf has an axis: Optax has no rule for scalars."""
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (fg.sm3(0.1), optax.sm3(0.1)),  # only where each leaf has an axis: Optax has no rule for scalars
+        (fg.adafactor(0.1, 2), optax.adafactor(0.1, 2)),
+        (fg.adafactor(None, 3, momentum=0.9), optax.adafactor(None, 3, momentum=0.9)),
+    ],
+    ids=["sm3", "adafactor", "adafactor with momentum"],
+)
+def test_same_names_same_numbers_for_matrices(ours, theirs):
     params, grads = {"w": jnp.ones((3, 4))}, jnp.cos(jnp.arange(36.0)).reshape(3, 3, 4)
-    ours, theirs = fg.sm3(0.1), optax.sm3(0.1)
     state, other = ours.init(params), theirs.init(params)
     for g in grads:
         updates, state = ours.update({"w": g}, state, params)

@@ -315,3 +315,25 @@ def sm3(theta, grads, eta, beta, eps=1e-8):
             m[i, j] = beta * m[i, j] + (1 - beta) * g[i, j] / np.sqrt(v + eps)
         row, column, theta = new_row, new_column, theta - eta * m
     return theta
+
+
+def _rms(x):
+    return np.sqrt(np.mean(x**2))
+
+
+def adafactor(theta, grads, eta, gamma=0.8, scale=True, clip=1.0, beta=0.0, decay=0.0, eps=1e-30, offset=0):
+    """Algorithms 4 and 5: vectors entry by entry, matrices by rows and columns."""
+    row, col, v, m = 0.0, 0.0, 0.0, 0.0
+    for t, g in enumerate(grads, start=1):
+        b = 1 - max(t - offset, 1) ** -gamma
+        square = g**2 + eps
+        if theta.ndim == 2:
+            row, col = b * row + (1 - b) * square.sum(axis=1), b * col + (1 - b) * square.sum(axis=0)
+            v = np.outer(row, col) / row.sum()
+        else:
+            v = b * v + (1 - b) * square
+        u = g / np.sqrt(v)
+        step = eta * u / max(1, _rms(u) / clip) * (max(_rms(theta), 1e-3) if scale else 1.0)
+        m = beta * m + (1 - beta) * step
+        theta = theta - (m + decay * theta)
+    return theta

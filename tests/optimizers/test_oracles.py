@@ -163,6 +163,7 @@ CASES = {
         (0.1, 0.8, 0.9, 1e-3, 1e-4, 0.3),
         {},
     ),
+    "adafactor": (fg.adafactor(0.1), oracles.adafactor, (0.1,), {}),
 }
 
 
@@ -190,13 +191,27 @@ def test_row_15_rules_are_those_of_their_papers(case, dtype):
     np.testing.assert_allclose(theta, expected, rtol=tolerance, atol=tolerance)
 
 
+MATRIX_CASES = {
+    "sm3": (fg.sm3(0.1, 0.8), oracles.sm3, (0.1, 0.8)),
+    "adafactor": (fg.adafactor(0.1, 2), oracles.adafactor, (0.1,)),
+    "adafactor, all": (
+        fg.adafactor(0.1, 2, 0.7, 3, False, 0.5, 0.9, weight_decay_rate=0.1),
+        oracles.adafactor,
+        (0.1, 0.7, False, 0.5, 0.9, 0.1, 1e-30, 3),
+    ),
+}
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_sm3_on_a_matrix(dtype):
-    theta, grads = THETA.reshape(2, 3), GRADS.reshape(STEPS, 2, 3)
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2)])
+@pytest.mark.parametrize("case", MATRIX_CASES)
+def test_rules_for_matrices_are_those_of_their_papers(case, shape, dtype):
+    tx, oracle, args = MATRIX_CASES[case]
+    theta, grads = THETA.reshape(shape), GRADS.reshape(STEPS, *shape)
     with precision(dtype):
-        found = run(fg.sm3(0.1, 0.8), jnp.asarray(theta, dtype), jnp.asarray(grads, dtype))
+        found = run(tx, jnp.asarray(theta, dtype), jnp.asarray(grads, dtype))
     tolerance = 1e-11 if dtype == "float64" else 3e-5
-    np.testing.assert_allclose(found, oracles.sm3(theta, grads, 0.1, 0.8), rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(found, oracle(theta, grads, *args), rtol=tolerance, atol=tolerance)
 
 
 def test_row_27_forms_of_momentum_differ_only_when_the_rate_changes():
