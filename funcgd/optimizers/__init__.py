@@ -36,7 +36,7 @@ from funcgd.optimizers.rprop import ScaleByRpropState, rprop, scale_by_rprop
 from funcgd.optimizers.sgd import sgd
 from funcgd.optimizers.sign_sgd import scale_by_sign, sign_sgd, signum
 from funcgd.optimizers.sm3 import ScaleBySM3State, scale_by_sm3, sm3
-from funcgd.optimizers.trust_ratio import fromage, lamb, lars, scale_by_trust_ratio, unit
+from funcgd.optimizers.trust_ratio import fromage, lamb, lars, scale_by_trust_ratio
 from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
 __all__ = [
@@ -119,6 +119,5 @@ __all__ = [
     "signum",
     "simplified_ademamix",
     "sm3",
-    "unit",
     "yogi",
 ]

@@ -312,7 +312,7 @@ _ROWS = (
     Row(
         lamb(0.01),
         2019,
-        "You et al., Large batch optimization for deep learning: training BERT in 76 minutes",
+        "You, Li, Reddi et al., Large batch optimization for deep learning: training BERT in 76 minutes",
         "https://arxiv.org/abs/1904.00962",
         needs=("params",),
         elementwise=False,

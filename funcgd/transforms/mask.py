@@ -70,7 +70,15 @@ class path_mask:
 
 @value
 class complement:
-    """The mask that is True where another one is False."""
+    """The mask that is True where another one is False.
+
+    Args:
+        mask: a function of the parameters, such as `path_mask("*bias")`.
+
+    >>> import funcgd as fg
+    >>> fg.complement(fg.path_mask("w"))({"w": 1.0, "b": 2.0})
+    {'b': True, 'w': False}
+    """
 
     mask: Any = static()
 
