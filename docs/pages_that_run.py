@@ -59,6 +59,8 @@ def settings(docs: Path) -> dict[str, Any]:
     return {
         "examples_dirs": [str(docs / "lectures"), with_titles(docs.parent / "examples", docs / "gallery" / "sources")],
         "gallery_dirs": ["gallery/lectures", "gallery/examples"],
+        "backreferences_dir": "gallery/backreferences",  # which script uses which function
+        "doc_module": ("funcgd",),
         "filename_pattern": rf"{os.sep}({names})",
         "within_subsection_order": "FileNameSortKey",
         "image_scrapers": ("pages_that_run.animations", "matplotlib"),
