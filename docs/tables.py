@@ -5,7 +5,7 @@ from pathlib import Path
 
 import funcgd as fg
 from funcgd import plots
-from funcgd.optimizers.registry import ROWS
+from funcgd.optimizers.registry import CHAPTERS, Row
 
 ROOT = Path(__file__).parents[1]
 NAMES = ROOT / "tests" / "public_names.txt"
@@ -14,14 +14,20 @@ SPACES = {"fg": fg, "fg.tree": fg.tree, "fg.stop": fg.stop, "fg.plots": plots, "
 
 
 def optimizer_table() -> str:
-    """The optimizers: name, year, paper, needs, known rate, what they promise."""
-    lines = ["| name | year | paper | needs | shrinks ‖θ − θ*‖ on a quadratic by | |", "|---|---|---|---|---|---|"]
-    for row in sorted(ROWS.values(), key=lambda row: (row.year, row.name)):
-        paper = f"[{row.paper}]({row.link})" if row.link else row.paper
-        needs = ", ".join(f"`{need}`" for need in row.needs)
-        promise = row.promise.replace("`", "").split(":", 1)[-1].strip().rstrip(".")
-        lines.append(f"| `fg.{row.name}` | {row.year} | {paper} | {needs} | {row.rate} | {promise} |")
+    """The optimizers, chapter by chapter: name, year, paper, what they promise, needs, known rate."""
+    lines = ["| name | year | paper | | needs |", "|---|---|---|---|---|"]
+    for chapter, rows in CHAPTERS.items():
+        lines.append(f"| **{chapter}** | | | | |")
+        lines += [_line(row) for row in sorted(rows, key=lambda row: (row.year, row.name))]
     return "\n".join(lines)
+
+
+def _line(row: Row) -> str:
+    paper = f"[{row.paper}]({row.link})" if row.link else row.paper
+    needs = ", ".join(f"`{need}`" for need in row.needs)
+    promise = row.promise.replace("`", "").split(":", 1)[-1].strip().rstrip(".").replace("|", "\\|")
+    rate = f"; on a quadratic ‖θ − θ*‖ shrinks by {row.rate}" if row.rate else ""
+    return f"| `fg.{row.name}` | {row.year} | {paper} | {promise}{rate} | {needs} |"
 
 
 def public_names() -> str:

@@ -26,6 +26,7 @@ def check_transform(
     dtypes: Sequence[str] = ("float32", "bfloat16", "float16", "float64"),
     elementwise: bool = True,
     differentiable: bool = True,
+    stochastic: bool = False,
     code: bool = True,
     extra: dict[str, Any] | None = None,
 ) -> None:
@@ -46,6 +47,8 @@ def check_transform(
         elementwise: whether entries do not influence each other; then a NaN in one leaf must leave all others alone.
         differentiable: whether updates are differentiable in reverse mode with respect to the numbers of `tx`; else
             they must be so in forward mode.
+        stochastic: whether it draws random numbers; then zero gradients may give other updates than zero, but the same
+            state must give the same update, and no two leaves and no two steps the same noise.
         code: whether `repr` is code: False where static parts have no name.
         extra: keyword arguments that its `update` needs, beside `value`, `grad` and `value_fn`.
 
@@ -59,7 +62,7 @@ def check_transform(
     extra = extra or {}
     for dtype in dtypes:
         with precision(dtype):
-            check_numbers(tx, dtype, elementwise, extra)
+            check_numbers(tx, dtype, elementwise, stochastic, extra)
     check_state(tx, extra)
     check_shapes(tx, extra)
     check_value(tx, code)
@@ -98,7 +101,7 @@ def _pick(tree: Any, *index: int) -> Any:
     return jax.tree.map(lambda x: x[index], tree)
 
 
-def check_numbers(tx: Any, dtype: str, elementwise: bool, extra: dict[str, Any]) -> None:
+def check_numbers(tx: Any, dtype: str, elementwise: bool, stochastic: bool, extra: dict[str, Any]) -> None:
     """Finite, zero where the gradient is, of the right dtype, eager as compiled, and a NaN stays where it is."""
     who = f"{type(tx).__name__} on {dtype}"
     params = params_tree(dtype)
@@ -114,14 +117,14 @@ def check_numbers(tx: Any, dtype: str, elementwise: bool, extra: dict[str, Any])
         for what, tree in (("state", states), ("updates", updates)):
             finite = all(np.isfinite(np.asarray(x[i], np.float64)).all() for x in jax.tree.leaves(tree) if _floating(x))
             _demand(finite, f"{who}: {what} must stay finite after {scenario} gradients.")
-    zero = jax.tree.leaves(jax.tree.map(lambda u: u[1, :2], updates))
-    if "params" not in tx.needs:
-        _demand(all((np.asarray(u) == 0).all() for u in zero), f"{who}: zero gradients must give zero updates.")
+    if stochastic:
+        check_noise(who, jax.tree.map(lambda u: u[1, :2], updates))
     else:
-        still = jax.tree.map(jnp.zeros_like, params)
-        still_updates = jax.tree.leaves(_scenarios(tx, still, _with_nan(grads), extra)[0])
-        none = all((np.asarray(u[1, :2]) == 0).all() for u in still_updates)
-        _demand(none, f"{who}: zero gradients at zero parameters must give zero updates.")
+        still = jax.tree.map(jnp.zeros_like, params) if "params" in tx.needs else params  # where nothing decays
+        zero = updates if still is params else _scenarios(tx, still, _with_nan(grads), extra)[0]
+        none = all((np.asarray(u[1, :2]) == 0).all() for u in jax.tree.leaves(zero))
+        where = "" if still is params else " at zero parameters"
+        _demand(none, f"{who}: zero gradients{where} must give zero updates.")
 
     for t in range(1 if "value_fn" in tx.needs else 2):  # eager; where a loop is inside, each compiles it
         g = _pick(grads, 0, t)
@@ -137,6 +140,13 @@ def check_numbers(tx: Any, dtype: str, elementwise: bool, extra: dict[str, Any])
         as_float32 = jax.tree.map(lambda g: g.astype(jnp.float32), _pick(grads, 0))
         u, _ = _one(tx, params, as_float32, extra)
         chex.assert_trees_all_close(u, _pick(updates, 0), rtol=tolerance, atol=tolerance)
+
+
+def check_noise(who: str, updates: Any) -> None:
+    """What is drawn at zero gradients, along a leading axis of steps, is of another key for each leaf and step."""
+    drawn = [np.asarray(u, np.float64).ravel()[:1] for leaf in jax.tree.leaves(updates) for u in leaf if u.size]
+    drawn = [float(u[0]) for u in drawn if u[0] != 0]
+    _demand(len(set(drawn)) == len(drawn), f"{who}: every leaf and every step must draw from a key of its own.")
 
 
 def _with_nan(grads: Any) -> Any:

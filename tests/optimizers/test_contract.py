@@ -8,7 +8,7 @@ from funcgd.optimizers.registry import ROWS
 from funcgd.testing import check_transform
 
 OPTIMIZERS = [  # all dtypes for the example of a row, the one that differs most from float32 for its variants
-    (tx, {"elementwise": row.elementwise, "differentiable": "value_fn" not in tx.needs, **dtypes})
+    (tx, {**{name: getattr(row, name) for name in ("elementwise", "differentiable", "stochastic")}, **dtypes})
     for row in ROWS.values()
     for tx, dtypes in ((row.example, {}), *((tx, {"dtypes": ("bfloat16",)}) for tx in row.variants))
 ]

@@ -9,7 +9,7 @@ import pytest
 
 import funcgd as fg
 from funcgd.testing.fixtures import precision
-from tests.optimizers import oracles
+from tests.optimizers.oracles import descent
 
 CURVATURES = np.logspace(-1, 1, 6)
 START = np.array([0.3, -0.6, 0.2, 0.5, -0.3, 0.6])
@@ -47,7 +47,7 @@ def test_direction_is_that_of_the_two_loops(dtype, scaled):
 
     with precision(dtype):
         x, state = run(jnp.asarray(START, dtype))
-    expected = oracles.lbfgs(START, gradient, 0.2, 4, 20, scaled)
+    expected = descent.lbfgs(START, gradient, 0.2, 4, 20, scaled)
     np.testing.assert_allclose(x, expected, rtol=0, atol=1e-12 if dtype == "float64" else 1e-4)
     assert int(fg.tree.get(state, "count")) == 20
 

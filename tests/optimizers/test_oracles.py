@@ -10,7 +10,7 @@ import pytest
 import funcgd as fg
 from funcgd.optimizers.registry import ROWS
 from funcgd.testing.fixtures import objective, precision
-from tests.optimizers import oracles
+from tests.optimizers.oracles import descent, layers, moments
 
 STEPS, N = 20, 6
 RNG = np.random.default_rng(0)
@@ -21,149 +21,149 @@ FALLING = fg.linear_schedule(0.2, 0.0, STEPS)
 ETAS = 0.2 * (1 - np.arange(STEPS) / STEPS)
 
 CASES = {
-    "gradient_descent": (fg.gradient_descent(0.1), oracles.gradient_descent, (0.1,), {}),
-    "normalized": (fg.normalized_gradient_descent(0.1), oracles.normalized_gradient_descent, (0.1,), {}),
-    "sgd": (fg.sgd(0.1), oracles.gradient_descent, (0.1,), {}),
-    "momentum": (fg.sgd(0.1, momentum=0.9), oracles.leaky_sum, (0.1, 0.9), {}),
-    "nesterov": (fg.sgd(0.1, momentum=0.9, nesterov=True), oracles.leaky_sum, (0.1, 0.9, True), {}),
-    "velocity": (fg.sgd(FALLING, momentum=0.9, velocity=True), oracles.velocity, (ETAS, 0.9), {}),
+    "gradient_descent": (fg.gradient_descent(0.1), descent.gradient_descent, (0.1,), {}),
+    "normalized": (fg.normalized_gradient_descent(0.1), descent.normalized_gradient_descent, (0.1,), {}),
+    "sgd": (fg.sgd(0.1), descent.gradient_descent, (0.1,), {}),
+    "momentum": (fg.sgd(0.1, momentum=0.9), descent.leaky_sum, (0.1, 0.9), {}),
+    "nesterov": (fg.sgd(0.1, momentum=0.9, nesterov=True), descent.leaky_sum, (0.1, 0.9, True), {}),
+    "velocity": (fg.sgd(FALLING, momentum=0.9, velocity=True), descent.velocity, (ETAS, 0.9), {}),
     "velocity, nesterov": (
         fg.sgd(FALLING, momentum=0.9, velocity=True, nesterov=True),
-        oracles.velocity,
+        descent.velocity,
         (ETAS, 0.9, True),
         {},
     ),
-    "adagrad": (fg.adagrad(0.1), oracles.adagrad, (0.1, 0.1, 1e-7), {}),
-    "adagrad from 0": (fg.adagrad(0.1, 0.0, 1e-6), oracles.adagrad, (0.1, 0.0, 1e-6), {}),
-    "rmsprop": (fg.rmsprop(0.1), oracles.rmsprop, (0.1, 0.9, 1e-8), {}),
+    "adagrad": (fg.adagrad(0.1), moments.adagrad, (0.1, 0.1, 1e-7), {}),
+    "adagrad from 0": (fg.adagrad(0.1, 0.0, 1e-6), moments.adagrad, (0.1, 0.0, 1e-6), {}),
+    "rmsprop": (fg.rmsprop(0.1), moments.rmsprop, (0.1, 0.9, 1e-8), {}),
     "rmsprop, eps outside": (
         fg.rmsprop(0.1, 0.8, 1e-3, eps_in_sqrt=False, initial_scale=0.5),
-        oracles.rmsprop,
+        moments.rmsprop,
         (0.1, 0.8, 1e-3),
         {"inside": False, "initial": 0.5},
     ),
     "rmsprop, centred, momentum": (
         fg.rmsprop(0.1, 0.9, 1e-2, centered=True, momentum=0.7),
-        oracles.rmsprop,
+        moments.rmsprop,
         (0.1, 0.9, 1e-2),
         {"centred": True, "beta": 0.7},
     ),
     "rmsprop, all": (
         fg.rmsprop(0.1, 0.9, 1e-2, centered=True, momentum=0.7, nesterov=True, bias_correction=True),
-        oracles.rmsprop,
+        moments.rmsprop,
         (0.1, 0.9, 1e-2),
         {"centred": True, "beta": 0.7, "nesterov": True, "debias": True},
     ),
-    "adam": (fg.adam(0.1), oracles.adam, (0.1, 0.9, 0.999, 1e-8), {}),
-    "adam, eps_root": (fg.adam(0.1, 0.8, 0.99, 1e-3, 1e-4), oracles.adam, (0.1, 0.8, 0.99, 1e-3, 1e-4), {}),
-    "adam, nesterov": (fg.adam(0.1, nesterov=True), oracles.adam, (0.1, 0.9, 0.999, 1e-8), {"nesterov": True}),
-    "adam without memory": (fg.adam(0.1, 0.0, 0.0), oracles.adam, (0.1, 0.0, 0.0, 1e-8), {}),
-    "adamw": (fg.adamw(0.1, weight_decay=0.3), oracles.adam, (0.1, 0.9, 0.999, 1e-8), {"decay": 0.3}),
-    "sign_sgd": (fg.sign_sgd(0.1), oracles.sign_descent, (0.1,), {}),
-    "signum": (fg.signum(0.1, 0.8), oracles.signum, (0.1, 0.8), {}),
-    "lion": (fg.lion(0.1, 0.8, 0.95, weight_decay=0.3), oracles.lion, (0.1, 0.8, 0.95, 0.3), {}),
-    "rprop": (fg.rprop(0.1), oracles.rprop, (0.1,), {}),
-    "rprop, bounds": (fg.rprop(0.1, 0.3, 1.5, 0.02, 0.2), oracles.rprop, (0.1, 0.3, 1.5, 0.02, 0.2), {}),
-    "adadelta": (fg.adadelta(), oracles.adadelta, (1.0, 0.9, 1e-6), {}),
-    "adadelta, decay": (fg.adadelta(0.5, 0.8, 1e-3, 0.3), oracles.adadelta, (0.5, 0.8, 1e-3), {"decay": 0.3}),
-    "nadam": (fg.nadam(0.1), oracles.adam, (0.1, 0.9, 0.999, 1e-8), {"nesterov": True}),
+    "adam": (fg.adam(0.1), moments.adam, (0.1, 0.9, 0.999, 1e-8), {}),
+    "adam, eps_root": (fg.adam(0.1, 0.8, 0.99, 1e-3, 1e-4), moments.adam, (0.1, 0.8, 0.99, 1e-3, 1e-4), {}),
+    "adam, nesterov": (fg.adam(0.1, nesterov=True), moments.adam, (0.1, 0.9, 0.999, 1e-8), {"nesterov": True}),
+    "adam without memory": (fg.adam(0.1, 0.0, 0.0), moments.adam, (0.1, 0.0, 0.0, 1e-8), {}),
+    "adamw": (fg.adamw(0.1, weight_decay=0.3), moments.adam, (0.1, 0.9, 0.999, 1e-8), {"decay": 0.3}),
+    "sign_sgd": (fg.sign_sgd(0.1), descent.sign_descent, (0.1,), {}),
+    "signum": (fg.signum(0.1, 0.8), descent.signum, (0.1, 0.8), {}),
+    "lion": (fg.lion(0.1, 0.8, 0.95, weight_decay=0.3), descent.lion, (0.1, 0.8, 0.95, 0.3), {}),
+    "rprop": (fg.rprop(0.1), descent.rprop, (0.1,), {}),
+    "rprop, bounds": (fg.rprop(0.1, 0.3, 1.5, 0.02, 0.2), descent.rprop, (0.1, 0.3, 1.5, 0.02, 0.2), {}),
+    "adadelta": (fg.adadelta(), moments.adadelta, (1.0, 0.9, 1e-6), {}),
+    "adadelta, decay": (fg.adadelta(0.5, 0.8, 1e-3, 0.3), moments.adadelta, (0.5, 0.8, 1e-3), {"decay": 0.3}),
+    "nadam": (fg.nadam(0.1), moments.adam, (0.1, 0.9, 0.999, 1e-8), {"nesterov": True}),
     "nadamw": (
         fg.nadamw(0.1, weight_decay=0.3),
-        oracles.adam,
+        moments.adam,
         (0.1, 0.9, 0.999, 1e-8),
         {"nesterov": True, "decay": 0.3},
     ),
-    "adamax": (fg.adamax(0.1, 0.8, 0.99, 1e-3), oracles.adamax, (0.1, 0.8, 0.99, 1e-3), {}),
-    "adamaxw": (fg.adamaxw(0.1, weight_decay=0.3), oracles.adamax, (0.1, 0.9, 0.999, 1e-8), {"decay": 0.3}),
-    "amsgrad": (fg.amsgrad(0.1, 0.8, 0.9, 1e-3, 1e-4), oracles.amsgrad, (0.1, 0.8, 0.9, 1e-3, 1e-4), {}),
+    "adamax": (fg.adamax(0.1, 0.8, 0.99, 1e-3), moments.adamax, (0.1, 0.8, 0.99, 1e-3), {}),
+    "adamaxw": (fg.adamaxw(0.1, weight_decay=0.3), moments.adamax, (0.1, 0.9, 0.999, 1e-8), {"decay": 0.3}),
+    "amsgrad": (fg.amsgrad(0.1, 0.8, 0.9, 1e-3, 1e-4), moments.amsgrad, (0.1, 0.8, 0.9, 1e-3, 1e-4), {}),
     "amsgrad as published": (
         fg.amsgrad(0.1, bias_correction_mu=False, bias_correction_nu=False),
-        oracles.amsgrad,
+        moments.amsgrad,
         (0.1, 0.9, 0.999, 1e-8),
         {"debias": (False, False)},
     ),
-    "adabelief": (fg.adabelief(0.1, 0.8, 0.99), oracles.adabelief, (0.1, 0.8, 0.99, 1e-16, 1e-16), {}),
+    "adabelief": (fg.adabelief(0.1, 0.8, 0.99), moments.adabelief, (0.1, 0.8, 0.99, 1e-16, 1e-16), {}),
     "adabelief, nesterov": (
         fg.adabelief(0.1, eps=1e-3, eps_root=1e-4, nesterov=True),
-        oracles.adabelief,
+        moments.adabelief,
         (0.1, 0.9, 0.999, 1e-3, 1e-4, True),
         {},
     ),
-    "adan": (fg.adan(0.1, eps_root=0.0), oracles.adan, (0.1, (0.98, 0.92, 0.99), 1e-8), {}),
+    "adan": (fg.adan(0.1, eps_root=0.0), moments.adan, (0.1, (0.98, 0.92, 0.99), 1e-8), {}),
     "adan, decay": (
         fg.adan(0.1, 0.9, 0.8, 0.7, 1e-3, 1e-4, 0.3),
-        oracles.adan,
+        moments.adan,
         (0.1, (0.9, 0.8, 0.7), 1e-3, 1e-4, 0.3),
         {},
     ),
-    "radam": (fg.radam(0.1), oracles.radam, (0.1, 0.9, 0.999, 1e-8), {}),
+    "radam": (fg.radam(0.1), moments.radam, (0.1, 0.9, 0.999, 1e-8), {}),
     "radam, nesterov": (
         fg.radam(0.1, 0.8, 0.9, 1e-3, 1e-4, 4.5, nesterov=True),
-        oracles.radam,
+        moments.radam,
         (0.1, 0.8, 0.9, 1e-3, 1e-4, 4.5, True),
         {},
     ),
-    "radam that never knows": (fg.radam(0.1, b2=0.5), oracles.radam, (0.1, 0.9, 0.5, 1e-8), {}),
-    "yogi": (fg.yogi(0.1), oracles.yogi, (0.1, 0.9, 0.999, 1e-3), {}),
-    "adopt": (fg.adopt(0.1), oracles.adopt, (0.1, 0.9, 0.9999, 1e-6), {}),
+    "radam that never knows": (fg.radam(0.1, b2=0.5), moments.radam, (0.1, 0.9, 0.5, 1e-8), {}),
+    "yogi": (fg.yogi(0.1), moments.yogi, (0.1, 0.9, 0.999, 1e-3), {}),
+    "adopt": (fg.adopt(0.1), moments.adopt, (0.1, 0.9, 0.9999, 1e-6), {}),
     "adopt, nesterov": (
         fg.adopt(0.1, 0.8, 0.9, 1e-3, nesterov=True, use_clipping=False),
-        oracles.adopt,
+        moments.adopt,
         (0.1, 0.8, 0.9, 1e-3, lambda t: np.inf, True),
         {},
     ),
     "ademamix": (
         fg.ademamix(0.1, b3=0.99, alpha=fg.linear_schedule(5.0, 0.0, STEPS), weight_decay=0.3),
-        oracles.ademamix,
+        moments.ademamix,
         (0.1, 0.9, 0.999, 0.99, 25 * ETAS, 1e-8),
         {"decay": 0.3},
     ),
     "simplified_ademamix": (
         fg.simplified_ademamix(0.1, 0.9, 0.99, 2.0, 1e-3, 1e-4, 0.3),
-        oracles.simplified_ademamix,
+        moments.simplified_ademamix,
         (0.1, 0.9, 0.99, 2.0, 1e-3, 1e-4, 0.3),
         {},
     ),
-    "acprop": (fg.acprop(0.1, 0.9, 0.99), oracles.acprop, (0.1, 0.9, 0.99, 1e-16, 1e-16), {}),
+    "acprop": (fg.acprop(0.1, 0.9, 0.99), moments.acprop, (0.1, 0.9, 0.99, 1e-16, 1e-16), {}),
     "acprop, decay": (
         fg.acprop(0.1, 0.8, 0.9, 1e-3, 1e-4, 0.3),
-        oracles.acprop,
+        moments.acprop,
         (0.1, 0.8, 0.9, 1e-3, 1e-4, 0.3),
         {},
     ),
-    "optimistic": (fg.optimistic_gradient_descent(0.1, 1.5, 0.5), oracles.optimistic, (0.1, 1.5, 0.5), {}),
+    "optimistic": (fg.optimistic_gradient_descent(0.1, 1.5, 0.5), descent.optimistic, (0.1, 1.5, 0.5), {}),
     "optimistic_adam": (
         fg.optimistic_adam(0.1, nesterov=False),
-        oracles.optimistic_adam,
+        moments.optimistic_adam,
         (0.1, 0.1, 0.9, 0.999, 1e-8),
         {},
     ),
     "optimistic_adam_v2": (
         fg.optimistic_adam_v2(0.2, 0.5, 0.25, nesterov=False),
-        oracles.optimistic_adam,
+        moments.optimistic_adam,
         (0.1, 0.05, 0.9, 0.999, 1e-8),
         {},
     ),
-    "madgrad": (fg.madgrad(0.1), oracles.madgrad, (0.1, 0.9, 1e-6), {}),
-    "madgrad, decay": (fg.madgrad(0.1, 0.5, 0.3, 1e-3), oracles.madgrad, (0.1, 0.5, 1e-3, 0.3), {}),
-    "lars": (fg.lars(1.0, trust_coefficient=0.1), oracles.lars, (1.0, 0.1, 0.9), {}),
+    "madgrad": (fg.madgrad(0.1), moments.madgrad, (0.1, 0.9, 1e-6), {}),
+    "madgrad, decay": (fg.madgrad(0.1, 0.5, 0.3, 1e-3), moments.madgrad, (0.1, 0.5, 1e-3, 0.3), {}),
+    "lars": (fg.lars(1.0, trust_coefficient=0.1), layers.lars, (1.0, 0.1, 0.9), {}),
     "lars, decay": (
         fg.lars(1.0, 0.3, trust_coefficient=0.1, momentum=0.5, nesterov=True),
-        oracles.lars,
+        layers.lars,
         (1.0, 0.1, 0.5, 0.3, True),
         {},
     ),
-    "lamb": (fg.lamb(0.1), oracles.lamb, (0.1, 0.9, 0.999, 1e-6), {}),
-    "lamb, decay": (fg.lamb(0.1, 0.8, 0.9, 1e-3, weight_decay=0.3), oracles.lamb, (0.1, 0.8, 0.9, 1e-3, 0.3), {}),
-    "fromage": (fg.fromage(0.1), oracles.fromage, (0.1,), {}),
-    "novograd": (fg.novograd(0.1), oracles.novograd, (0.1, 0.9, 0.25, 1e-6), {}),
+    "lamb": (fg.lamb(0.1), layers.lamb, (0.1, 0.9, 0.999, 1e-6), {}),
+    "lamb, decay": (fg.lamb(0.1, 0.8, 0.9, 1e-3, weight_decay=0.3), layers.lamb, (0.1, 0.8, 0.9, 1e-3, 0.3), {}),
+    "fromage": (fg.fromage(0.1), layers.fromage, (0.1,), {}),
+    "novograd": (fg.novograd(0.1), layers.novograd, (0.1, 0.9, 0.25, 1e-6), {}),
     "novograd, decay": (
         fg.novograd(0.1, 0.8, 0.9, 1e-3, 1e-4, 0.3),
-        oracles.novograd,
+        layers.novograd,
         (0.1, 0.8, 0.9, 1e-3, 1e-4, 0.3),
         {},
     ),
-    "adafactor": (fg.adafactor(0.1), oracles.adafactor, (0.1,), {}),
+    "adafactor": (fg.adafactor(0.1), layers.adafactor, (0.1,), {}),
 }
 
 
@@ -192,11 +192,11 @@ def test_row_15_rules_are_those_of_their_papers(case, dtype):
 
 
 MATRIX_CASES = {
-    "sm3": (fg.sm3(0.1, 0.8), oracles.sm3, (0.1, 0.8)),
-    "adafactor": (fg.adafactor(0.1, 2), oracles.adafactor, (0.1,)),
+    "sm3": (fg.sm3(0.1, 0.8), layers.sm3, (0.1, 0.8)),
+    "adafactor": (fg.adafactor(0.1, 2), layers.adafactor, (0.1,)),
     "adafactor, all": (
         fg.adafactor(0.1, 2, 0.7, 3, False, 0.5, 0.9, weight_decay_rate=0.1),
-        oracles.adafactor,
+        layers.adafactor,
         (0.1, 0.7, False, 0.5, 0.9, 0.1, 1e-30, 3),
     ),
 }
@@ -237,7 +237,7 @@ def test_adamw_with_a_decay_next_to_one(long_run, traced):
     tx = fg.adamw(0.01, b2=B2, weight_decay=0.1)
     x, g = jnp.asarray(theta, jnp.float32), jnp.asarray(grads, jnp.float32)
     found = run(tx, x, g) if traced else jax.jit(lambda x, g: run.__wrapped__(tx, x, g))(x, g)
-    expected = oracles.adam(theta, grads, 0.01, 0.9, B2, 1e-8, decay=0.1)
+    expected = moments.adam(theta, grads, 0.01, 0.9, B2, 1e-8, decay=0.1)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 

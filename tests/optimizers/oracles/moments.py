@@ -1,34 +1,6 @@
-"""The optimizers' rules in float64 NumPy, each written from its paper: parameters and gradients in, parameters out."""
+"""Steps scaled entry by entry, in float64 NumPy, each written from its paper."""
 
 import numpy as np
-
-
-def gradient_descent(theta, grads, eta):
-    for g in grads:
-        theta = theta - eta * g
-    return theta
-
-
-def normalized_gradient_descent(theta, grads, alpha):
-    for g in grads:
-        theta = theta - alpha * g / np.sqrt(np.sum(g**2))
-    return theta
-
-
-def leaky_sum(theta, grads, eta, beta, nesterov=False):
-    v = np.zeros_like(theta)
-    for g in grads:
-        v = beta * v + g
-        theta = theta - eta * (g + beta * v if nesterov else v)
-    return theta
-
-
-def velocity(theta, grads, etas, m, nesterov=False):
-    speed = np.zeros_like(theta)
-    for g, eta in zip(grads, etas, strict=True):
-        speed = m * speed - eta * g
-        theta = theta + (m * speed - eta * g if nesterov else speed)
-    return theta
 
 
 def adagrad(theta, grads, eta, initial, eps):
@@ -62,64 +34,6 @@ def adam(theta, grads, eta, b1, b2, eps, eps_root=0.0, nesterov=False, decay=0.0
         c1, c2 = 1 - b1**t, float(1 - np.longdouble(b2) ** t)
         m_hat = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * g / c1 if nesterov else m / c1
         theta = theta - eta * (m_hat / (np.sqrt(v / c2 + eps_root) + eps) + decay * theta)
-    return theta
-
-
-def lbfgs(theta, gradient, eta, m, steps, scaled=True):
-    """Algorithm 7.4 of Nocedal and Wright, with steps of length eta; `gradient` is a function of the parameters."""
-    pairs, before = [], None
-    for _ in range(steps):
-        g = gradient(theta)
-        if before is not None:
-            pairs = [*pairs, (theta - before[0], g - before[1])][-m:]
-        q, alphas = g.copy(), []
-        for s, y in reversed(pairs):
-            alphas.append(s @ q / (y @ s))
-            q = q - alphas[-1] * y
-        gamma = 1 / max(1, np.sqrt(g @ g))
-        if pairs:
-            s, y = pairs[-1]
-            gamma = s @ y / (y @ y)
-        r = gamma * q if scaled else q
-        for (s, y), alpha in zip(pairs, reversed(alphas), strict=True):
-            r = r + s * (alpha - y @ r / (y @ s))
-        before, theta = (theta, g), theta - eta * r
-    return theta
-
-
-def sign_descent(theta, grads, eta):
-    for g in grads:
-        theta = theta - eta * np.sign(g)
-    return theta
-
-
-def signum(theta, grads, eta, beta):
-    m = np.zeros_like(theta)
-    for g in grads:
-        m = beta * m + (1 - beta) * g
-        theta = theta - eta * np.sign(m)
-    return theta
-
-
-def lion(theta, grads, eta, b1, b2, decay):
-    m = np.zeros_like(theta)
-    for g in grads:
-        theta = theta - eta * (np.sign(b1 * m + (1 - b1) * g) + decay * theta)
-        m = b2 * m + (1 - b2) * g
-    return theta
-
-
-def rprop(theta, grads, step, minus=0.5, plus=1.2, least=1e-6, most=50.0):
-    """Igel and Hüsken's iRprop⁻, coordinate by coordinate."""
-    theta = theta.copy()
-    for i in range(theta.size):
-        delta, before = step, 0.0
-        for g in grads[:, i]:
-            if g * before > 0:
-                delta = min(plus * delta, most)
-            elif g * before < 0:
-                delta, g = max(minus * delta, least), 0.0
-            theta[i], before = theta[i] - np.sign(g) * delta, g
     return theta
 
 
@@ -239,13 +153,6 @@ def acprop(theta, grads, eta, b1, b2, eps, eps_root, decay=0.0):
     return theta
 
 
-def optimistic(theta, grads, eta, alpha, beta):
-    before = grads[0]
-    for g in grads:
-        theta, before = theta - eta * ((alpha + beta) * g - beta * before), g
-    return theta
-
-
 def optimistic_adam(theta, grads, eta, optimism, b1, b2, eps):
     m, v, before = np.zeros_like(theta), np.zeros_like(theta), None
     for t, g in enumerate(grads, start=1):
@@ -262,78 +169,4 @@ def madgrad(theta, grads, eta, beta, eps, decay=0.0):
         weight, g = eta * np.sqrt(k + 1), g + decay * theta
         s, v = s + weight * g, v + weight * g**2
         theta = beta * theta + (1 - beta) * (start - s / (np.cbrt(v) + eps))
-    return theta
-
-
-def _ratio(a, b):
-    return np.sqrt(np.sum(a**2)) / np.sqrt(np.sum(b**2))
-
-
-def lars(theta, grads, eta, trust, beta, decay=0.0, nesterov=False):
-    speed = np.zeros_like(theta)
-    for g in grads:
-        d = g + decay * theta
-        step = -eta * trust * _ratio(theta, d) * d
-        speed = beta * speed + step
-        theta = theta + (step + beta * speed if nesterov else speed)
-    return theta
-
-
-def lamb(theta, grads, eta, b1, b2, eps, decay=0.0):
-    m, v = np.zeros_like(theta), np.zeros_like(theta)
-    for t, g in enumerate(grads, start=1):
-        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
-        d = m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps) + decay * theta
-        theta = theta - eta * _ratio(theta, d) * d
-    return theta
-
-
-def fromage(theta, grads, eta):
-    for g in grads:
-        theta = (theta - eta * _ratio(theta, g) * g) / np.sqrt(1 + eta**2)
-    return theta
-
-
-def novograd(theta, grads, eta, b1, b2, eps, eps_root=0.0, decay=0.0):
-    m, v = np.zeros_like(theta), np.sum(grads[0] ** 2)
-    for t, g in enumerate(grads):
-        v = b2 * v + (1 - b2) * np.sum(g**2) if t else v
-        m = b1 * m + g / (np.sqrt(v + eps_root) + eps) + decay * theta
-        theta = theta - eta * m
-    return theta
-
-
-def sm3(theta, grads, eta, beta, eps=1e-8):
-    """SM3-II with the cover of rows and columns, entry by entry."""
-    row, column = np.zeros(theta.shape[0]), np.zeros(theta.shape[1])
-    m = np.zeros_like(theta)
-    for g in grads:
-        new_row, new_column = np.zeros_like(row), np.zeros_like(column)
-        for i, j in np.ndindex(*theta.shape):
-            v = min(row[i], column[j]) + g[i, j] ** 2
-            new_row[i], new_column[j] = max(new_row[i], v), max(new_column[j], v)
-            m[i, j] = beta * m[i, j] + (1 - beta) * g[i, j] / np.sqrt(v + eps)
-        row, column, theta = new_row, new_column, theta - eta * m
-    return theta
-
-
-def _rms(x):
-    return np.sqrt(np.mean(x**2))
-
-
-def adafactor(theta, grads, eta, gamma=0.8, scale=True, clip=1.0, beta=0.0, decay=0.0, eps=1e-30, offset=0):
-    """Algorithms 4 and 5: vectors entry by entry, matrices by rows and columns."""
-    row, col, v, m = 0.0, 0.0, 0.0, 0.0
-    for t, g in enumerate(grads, start=1):
-        b = 1 - max(t - offset, 1) ** -gamma
-        square = g**2 + eps
-        if theta.ndim == 2:
-            row, col = b * row + (1 - b) * square.sum(axis=1), b * col + (1 - b) * square.sum(axis=0)
-            v = np.outer(row, col) / row.sum()
-        else:
-            v = b * v + (1 - b) * square
-        u = g / np.sqrt(v)
-        step = eta * u / max(1, _rms(u) / clip) * (max(_rms(theta), 1e-3) if scale else 1.0)
-        m = beta * m + (1 - beta) * step
-        theta = theta - (m + decay * theta)
     return theta

@@ -1,0 +1,37 @@
+"""What is known of an optimizer."""
+
+import dataclasses
+
+from funcgd.core.transform import Transform
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What is known of an optimizer.
+
+    >>> from funcgd.optimizers.registry import ROWS
+    >>> ROWS["adam"].year
+    2014
+    """
+
+    example: Transform  # with a learning rate that suits problems of unit scale
+    year: int  # of the first publication
+    paper: str
+    link: str = ""
+    variants: tuple[Transform, ...] = ()  # other structures, tested like the example
+    needs: tuple[str, ...] = ()  # optional arguments that update cannot do without
+    rate: str = ""  # on a quadratic with curvatures in [μ, L], κ = L/μ: how ‖θ − θ*‖ shrinks per step
+    elementwise: bool = True  # entries do not influence each other
+    scale_invariant: bool = False  # the step does not change when the loss is multiplied by a number
+    stochastic: bool = False  # draws random numbers, so that zero gradients may give other updates than zero
+    differentiable: bool = True  # in reverse mode with respect to its numbers; else in forward mode
+
+    @property
+    def name(self) -> str:
+        """The public name."""
+        return type(self.example).__name__
+
+    @property
+    def promise(self) -> str:
+        """The first sentence of its documentation."""
+        return (type(self.example).__doc__ or "").split("\n")[0]
