@@ -23,6 +23,7 @@ ROWS = (
         "https://doi.org/10.1007/978-0-387-40065-5",
         elementwise=False,
         scale_invariant=True,
+        leafwise=False,
     ),
     Row(
         sgd(0.1),
@@ -83,5 +84,7 @@ ROWS = (
         needs=("params", "value", "grad", "value_fn"),
         elementwise=False,
         differentiable=False,
+        leafwise=False,
+        forgets=False,
     ),
 )

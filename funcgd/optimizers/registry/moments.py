@@ -25,6 +25,7 @@ ROWS = (
         "Duchi, Hazan, Singer, Adaptive subgradient methods for online learning and stochastic optimization",
         "https://jmlr.org/papers/v12/duchi11a.html",
         variants=(adagrad(0.5, initial_accumulator_value=0.0),),
+        forgets=False,
     ),
     Row(
         rmsprop(0.01),
@@ -45,6 +46,7 @@ ROWS = (
         "https://arxiv.org/abs/1212.5701",
         needs=("params",),
         scale_invariant=True,
+        forgets=False,  # its steps grow out of earlier ones
     ),
     Row(
         adam(0.01),
@@ -100,12 +102,14 @@ ROWS = (
         "https://arxiv.org/abs/1904.09237",
         variants=(amsgrad(0.01, mu_dtype="bfloat16", bias_correction_mu=False, bias_correction_nu=False),),
         scale_invariant=True,
+        forgets=False,
     ),
     Row(
         yogi(0.01),
         2018,
         "Zaheer, Reddi, Sachan, Kale, Kumar, Adaptive methods for nonconvex optimization",
         "https://papers.nips.cc/paper/8186-adaptive-methods-for-nonconvex-optimization",
+        forgets=False,
     ),
     Row(
         adabelief(0.01),
@@ -183,5 +187,6 @@ ROWS = (
         "Defazio, Jelassi, Adaptivity without compromise: a momentumized, adaptive, dual averaged gradient method",
         "https://arxiv.org/abs/2101.11075",
         needs=("params",),
+        forgets=False,
     ),
 )

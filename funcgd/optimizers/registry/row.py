@@ -21,10 +21,13 @@ class Row:
     variants: tuple[Transform, ...] = ()  # other structures, tested like the example
     needs: tuple[str, ...] = ()  # optional arguments that update cannot do without
     rate: str = ""  # on a quadratic with curvatures in [μ, L], κ = L/μ: how ‖θ − θ*‖ shrinks per step
-    elementwise: bool = True  # entries do not influence each other
+    elementwise: bool = True  # entries of a leaf do not influence each other
+    leafwise: bool = True  # leaves do not influence each other
+    forgets: bool = True  # the memory of a huge gradient fades; False for sums
     scale_invariant: bool = False  # the step does not change when the loss is multiplied by a number
     stochastic: bool = False  # draws random numbers, so that zero gradients may give other updates than zero
     differentiable: bool = True  # in reverse mode with respect to its numbers; else in forward mode
+    complex_ok: bool = True  # there is a rule for complex parameters; else they are refused
 
     @property
     def name(self) -> str:
