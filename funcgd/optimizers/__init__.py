@@ -22,6 +22,7 @@ from funcgd.optimizers.gradient_descent import gradient_descent, normalized_grad
 from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
 from funcgd.optimizers.madgrad import MadgradState, madgrad, scale_by_madgrad
+from funcgd.optimizers.muon import MuonDimensionNumbers, MuonState, muon, scale_by_muon, scale_by_shape
 from funcgd.optimizers.nadam import nadam, nadamw
 from funcgd.optimizers.novograd import ScaleByNovogradState, novograd, scale_by_novograd
 from funcgd.optimizers.optimistic import (
@@ -42,6 +43,8 @@ from funcgd.optimizers.yogi import scale_by_yogi, yogi
 __all__ = [
     "FactoredState",
     "MadgradState",
+    "MuonDimensionNumbers",
+    "MuonState",
     "ScaleByAdaDeltaState",
     "ScaleByAdamState",
     "ScaleByAdanState",
@@ -78,6 +81,7 @@ __all__ = [
     "lbfgs",
     "lion",
     "madgrad",
+    "muon",
     "nadam",
     "nadamw",
     "normalized_gradient_descent",
@@ -101,6 +105,7 @@ __all__ = [
     "scale_by_lbfgs",
     "scale_by_lion",
     "scale_by_madgrad",
+    "scale_by_muon",
     "scale_by_novograd",
     "scale_by_optimistic_gradient",
     "scale_by_param_block_rms",
@@ -108,6 +113,7 @@ __all__ = [
     "scale_by_rms",
     "scale_by_rprop",
     "scale_by_rss",
+    "scale_by_shape",
     "scale_by_sign",
     "scale_by_simplified_ademamix",
     "scale_by_sm3",

@@ -32,6 +32,7 @@ from funcgd.transforms.line_search import (
 )
 from funcgd.transforms.mask import complement, path_mask
 from funcgd.transforms.masked import MaskedState, masked, selective_transform
+from funcgd.transforms.matrices import path_dimension_numbers
 from funcgd.transforms.momentum import TraceState, trace
 from funcgd.transforms.monitor import MonitorState, SnapshotState, monitor, snapshot
 from funcgd.transforms.noise import AddNoiseState, add_noise
@@ -97,6 +98,7 @@ __all__ = [
     "multi_transform",
     "normalize_by_update_norm",
     "partition",
+    "path_dimension_numbers",
     "path_labels",
     "path_mask",
     "per_example_global_norm_clip",
