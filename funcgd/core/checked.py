@@ -54,9 +54,11 @@ def checked_update(method: Callable) -> Callable:
                     f"{who}: needs `{need}`; call {call}. Chains of other libraries may drop extras: use fg.chain."
                 )
         validate.check_leaves(who, "grads", grads)
+        trained = getattr(params, "__trained__", params)  # where parameters are pairs, such as `LookaheadParams`
         if params is not None:
-            validate.check_like(who, "grads", grads, "as in params", params)
-        validate.check_like(who, "state", state, "as init makes it for these gradients", _expected_state(self, grads))
+            validate.check_like(who, "grads", grads, "as in params", trained)
+        like = grads if trained is params else params
+        validate.check_like(who, "state", state, "as init makes it for these gradients", _expected_state(self, like))
 
     @functools.wraps(method)
     def update(self: Any, grads: Any, state: Any, params: Any = None, **extra: Any) -> Any:
