@@ -21,6 +21,7 @@ from funcgd.optimizers.amsgrad import ScaleByAmsgradState, amsgrad, scale_by_ams
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
+from funcgd.optimizers.lookahead import LookaheadParams, LookaheadState, lookahead
 from funcgd.optimizers.madgrad import MadgradState, madgrad, scale_by_madgrad
 from funcgd.optimizers.nadam import nadam, nadamw
 from funcgd.optimizers.novograd import ScaleByNovogradState, novograd, scale_by_novograd
@@ -41,6 +42,8 @@ from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
 __all__ = [
     "FactoredState",
+    "LookaheadParams",
+    "LookaheadState",
     "MadgradState",
     "ScaleByAdaDeltaState",
     "ScaleByAdamState",
@@ -77,6 +80,7 @@ __all__ = [
     "lars",
     "lbfgs",
     "lion",
+    "lookahead",
     "madgrad",
     "nadam",
     "nadamw",
