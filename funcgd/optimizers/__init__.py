@@ -31,6 +31,7 @@ from funcgd.optimizers.optimistic import (
     optimistic_gradient_descent,
     scale_by_optimistic_gradient,
 )
+from funcgd.optimizers.parameter_averages import ParamsAverageState, params_ema, swa
 from funcgd.optimizers.radam import radam, scale_by_radam
 from funcgd.optimizers.rmsprop import ScaleByRmsState, ScaleByRStdDevState, rmsprop, scale_by_rms, scale_by_stddev
 from funcgd.optimizers.rprop import ScaleByRpropState, rprop, scale_by_rprop
@@ -45,6 +46,7 @@ __all__ = [
     "LookaheadParams",
     "LookaheadState",
     "MadgradState",
+    "ParamsAverageState",
     "ScaleByAdaDeltaState",
     "ScaleByAdamState",
     "ScaleByAdanState",
@@ -89,6 +91,7 @@ __all__ = [
     "optimistic_adam",
     "optimistic_adam_v2",
     "optimistic_gradient_descent",
+    "params_ema",
     "radam",
     "rmsprop",
     "rprop",
@@ -123,5 +126,6 @@ __all__ = [
     "signum",
     "simplified_ademamix",
     "sm3",
+    "swa",
     "yogi",
 ]

@@ -14,7 +14,14 @@ MOMENTUM = fg.sgd(0.1, momentum=0.9)
 CASES = {
     "lookahead": (fg.lookahead(MOMENTUM, 6, 0.5), averages.lookahead, (0.1, 0.9, 6, 0.5)),
     "lookahead, reset": (fg.lookahead(MOMENTUM, 3, 0.8, True), averages.lookahead, (0.1, 0.9, 3, 0.8, True)),
+    "params_ema": (fg.params_ema(MOMENTUM, 0.8), averages.params_ema, (0.1, 0.9, 0.8)),
+    "params_ema, not debiased": (fg.params_ema(MOMENTUM, 0.8, False), averages.params_ema, (0.1, 0.9, 0.8, False)),
+    "params_ema of the last": (fg.params_ema(MOMENTUM, 0.0), averages.params_ema, (0.1, 0.9, 1e-30)),
+    "swa": (fg.swa(MOMENTUM, 7, 4), averages.swa, (0.1, 0.9, 7, 4)),
+    "swa from the first": (fg.swa(MOMENTUM, 0, 2), averages.swa, (0.1, 0.9, 0, 2)),
+    "swa that never begins": (fg.swa(MOMENTUM, 21), averages.swa, (0.1, 0.9, 21, 1)),
 }
+AVERAGE = [case for case in CASES if case not in ("params_ema of the last", "swa that never begins")]
 
 
 @jax.jit
@@ -52,10 +59,10 @@ def test_what_is_evaluated_before_the_first_step_are_the_parameters(tx):
     assert evaluated["w"].dtype == jnp.bfloat16
 
 
-@pytest.mark.parametrize("tx", [tx for tx, _, _ in CASES.values()], ids=CASES)
-def test_fit_validates_with_the_average_and_keeps_the_best_of_them(tx):
+@pytest.mark.parametrize("case", AVERAGE)
+def test_fit_validates_with_the_average_and_keeps_the_best_of_them(case):
     """Also where a part is frozen or no array at all, and behind a transform in front."""
-    tx = fg.chain(fg.clip(9.0), tx)
+    tx = fg.chain(fg.clip(9.0), CASES[case][0])
     x = jnp.linspace(-1.0, 1.0, 8)
     data = {"x": x, "y": 2 * jnp.tanh(x) - 1}
 
@@ -102,3 +109,29 @@ def test_lookahead_keeps_slow_weights_of_bfloat16_in_float32():
         params = fg.apply_updates(params, updates)
     np.testing.assert_allclose(state.slow, 1 - 8e-3, atol=1e-3)
     assert params[0] < 1
+
+
+@pytest.mark.parametrize("debias", [False, True])
+@pytest.mark.parametrize("decay", [0.0, 0.9, 1 - 1e-7])
+def test_average_of_a_constant_is_the_constant(decay, debias):
+    params = {"w": jnp.array([0.1, 1e30, -1e-30]), "b": jnp.array(0.7, jnp.bfloat16)}
+    tx = fg.params_ema(fg.sgd(0.1), decay, debias)
+    grads = jax.tree.map(jnp.zeros_like, params)
+    state = jax.lax.fori_loop(0, 50, lambda _, state: tx.update(grads, state, params)[1], tx.init(params))
+    jax.tree.map(np.testing.assert_array_equal, fg.eval_params(tx, state, params), params)
+
+
+def test_scheduled_decay_of_the_average():
+    tx = fg.params_ema(fg.sgd(1.0), lambda t: 1 - 1 / (t + 1), debias=False)  # so that it is the plain mean
+    path = run(tx, jnp.zeros(1), jnp.asarray(UNIT[:, :1], jnp.float32))
+    expected = np.cumsum(path[0], axis=0) / np.arange(1.0, 21)[:, None]
+    np.testing.assert_allclose(path[1], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_averages_of_a_sweep_are_those_of_its_members():
+    """The length of the tail is a number like others."""
+    members = [fg.swa(fg.sgd(rate), start, 3) for rate, start in ((0.1, 2), (0.2, 11))]
+    theta, grads = jnp.asarray(THETA, jnp.float32), jnp.asarray(UNIT, jnp.float32)
+    together = jax.vmap(run, in_axes=(0, None, None))(fg.stack(members), theta, grads)
+    for i, tx in enumerate(members):
+        np.testing.assert_allclose(together[1][i], run(tx, theta, grads)[1], rtol=1e-6)

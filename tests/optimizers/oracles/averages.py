@@ -12,3 +12,24 @@ def lookahead(theta, grads, eta, beta, k, alpha, reset=False):
             theta = phi = phi + alpha * (theta - phi)
             v = 0 * v if reset else v
     return theta, phi
+
+
+def visited(theta, grads, eta, beta):
+    v, path = np.zeros_like(theta), [theta]
+    for g in grads:
+        v = beta * v + g
+        path.append(path[-1] - eta * v)
+    return np.array(path)
+
+
+def params_ema(theta, grads, eta, beta, decay, debias=True):
+    path = visited(theta, grads, eta, beta)
+    weights = decay ** np.arange(len(grads), -1.0, -1.0)
+    weights[0] *= 0 if debias else 1 / (1 - decay)
+    return path[-1], weights @ path / weights.sum()
+
+
+def swa(theta, grads, eta, beta, start, period):
+    path = visited(theta, grads, eta, beta)
+    chosen = path[start::period]
+    return path[-1], chosen.mean(axis=0) if len(chosen) else path[-1]
