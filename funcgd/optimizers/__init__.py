@@ -18,6 +18,7 @@ from funcgd.optimizers.ademamix import (
 )
 from funcgd.optimizers.adopt import adopt, fourth_root, scale_by_adopt
 from funcgd.optimizers.amsgrad import ScaleByAmsgradState, amsgrad, scale_by_amsgrad
+from funcgd.optimizers.dpsgd import DifferentiallyPrivateAggregateState, differentially_private_aggregate, dpsgd
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
@@ -42,6 +43,7 @@ from funcgd.optimizers.trust_ratio import fromage, lamb, lars, scale_by_trust_ra
 from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
 __all__ = [
+    "DifferentiallyPrivateAggregateState",
     "FactoredState",
     "LookaheadParams",
     "LookaheadState",
@@ -75,6 +77,8 @@ __all__ = [
     "ademamix",
     "adopt",
     "amsgrad",
+    "differentially_private_aggregate",
+    "dpsgd",
     "fourth_root",
     "fromage",
     "gradient_descent",

@@ -15,7 +15,7 @@ from funcgd.core.transform import OptState, Params, Updates
 from funcgd.core.values import value
 from funcgd.schedules.steps import as_steps
 from funcgd.transforms.slots import copied, from_slot
-from funcgd.transforms.wrapper import Wrapper
+from funcgd.transforms.wrapper import Follower
 
 
 class LookaheadParams(NamedTuple):
@@ -53,7 +53,7 @@ class LookaheadState(NamedTuple):
 
 
 @value
-class lookahead(Wrapper):
+class lookahead(Follower):
     """Lookahead: k steps of a fast optimizer, then one step of slow weights towards where they led, and begin there.
 
         θ ← θ + u,  u, s ← fast(∇f(θ), s);   after every k-th:  φ ← φ + α(θ − φ),  θ ← φ
@@ -88,10 +88,6 @@ class lookahead(Wrapper):
     reset_state: bool = static(default=False)
 
     part, part_state = "fast_optimizer", "fast_state"
-
-    @property
-    def needs(self) -> frozenset[str]:
-        return self.inside.needs | {"params"}
 
     def init(self, params: Params) -> LookaheadState:
         pair = isinstance(params, LookaheadParams)

@@ -15,7 +15,7 @@ from funcgd.core.types import ScalarOrSchedule
 from funcgd.core.values import value
 from funcgd.schedules.steps import as_steps, real
 from funcgd.transforms.slots import copied, from_slot
-from funcgd.transforms.wrapper import Wrapper
+from funcgd.transforms.wrapper import Follower
 
 
 class ParamsAverageState(NamedTuple):
@@ -31,12 +31,8 @@ class ParamsAverageState(NamedTuple):
     average: Params  # like the parameters, at least float32
 
 
-class _ParamsAverage(Wrapper):
+class _ParamsAverage(Follower):
     """The base of both: θ̄ ← θ̄ + w(θ − θ̄), with a weight that depends on the step."""
-
-    @property
-    def needs(self) -> frozenset[str]:
-        return self.inside.needs | {"params"}
 
     def init(self, params: Params) -> ParamsAverageState:
         return ParamsAverageState(self.inside.init(params), jnp.zeros((), jnp.int32), copied(params))

@@ -37,6 +37,18 @@ class Wrapper(Transform):
         return self.inside.eval_params(getattr(state, self.part_state), params)
 
 
+class Follower(Wrapper):
+    """The base of wrappers that watch where the optimizer inside goes, whatever it makes of gradients."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.inside.needs | {"params"}
+
+    @property
+    def per_example(self) -> bool:
+        return self.inside.per_example
+
+
 def with_extra_args_support(tx: Any) -> Transform:
     """`tx` as a transform that takes and ignores extra arguments, as all of funcgd do.
 
