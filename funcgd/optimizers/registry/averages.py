@@ -25,7 +25,7 @@ ROWS = (
     Row(
         swa(sgd(0.1, momentum=0.9), 2),
         2018,
-        "Izmailov et al., Averaging weights leads to wider optima and better generalization",
+        "Izmailov, Podoprikhin, Garipov et al., Averaging weights leads to wider optima and better generalization",
         "https://arxiv.org/abs/1803.05407",
         needs=("params",),
     ),
