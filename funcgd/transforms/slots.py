@@ -26,3 +26,13 @@ def moment(params: Params, dtype: Any = None, fill_value: Any = 0) -> Any:
 def second_moment(params: Params, fill_value: Any = 0) -> Any:
     """A real slot like `params` in at least float32 (float64 under float64 parameters)."""
     return jax.tree.map(lambda p: jnp.full(jnp.shape(p), fill_value, numerics.wide_dtype(jnp.result_type(p))), params)
+
+
+def copied(params: Params) -> Any:
+    """`params` in at least float32, as a slot: never an alias of them."""
+    return jax.tree.map(lambda p: jnp.array(p, numerics.widen(p).dtype, copy=True), params)
+
+
+def scalar(params: Params, fill_value: Any = 0) -> jax.Array:
+    """A real number for all of `params` together, (), in at least float32 (float64 if any of them is)."""
+    return jnp.array(fill_value, numerics.wide_dtype(*map(jnp.result_type, jax.tree.leaves(params))), copy=True)
