@@ -18,6 +18,7 @@ from funcgd.optimizers.ademamix import (
 )
 from funcgd.optimizers.adopt import adopt, fourth_root, scale_by_adopt
 from funcgd.optimizers.amsgrad import ScaleByAmsgradState, amsgrad, scale_by_amsgrad
+from funcgd.optimizers.dadapt_adamw import DAdaptAdamWState, dadapt_adamw
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
@@ -30,6 +31,7 @@ from funcgd.optimizers.optimistic import (
     optimistic_gradient_descent,
     scale_by_optimistic_gradient,
 )
+from funcgd.optimizers.prodigy import ProdigyState, prodigy
 from funcgd.optimizers.radam import radam, scale_by_radam
 from funcgd.optimizers.rmsprop import ScaleByRmsState, ScaleByRStdDevState, rmsprop, scale_by_rms, scale_by_stddev
 from funcgd.optimizers.rprop import ScaleByRpropState, rprop, scale_by_rprop
@@ -40,8 +42,10 @@ from funcgd.optimizers.trust_ratio import fromage, lamb, lars, scale_by_trust_ra
 from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
 __all__ = [
+    "DAdaptAdamWState",
     "FactoredState",
     "MadgradState",
+    "ProdigyState",
     "ScaleByAdaDeltaState",
     "ScaleByAdamState",
     "ScaleByAdanState",
@@ -70,6 +74,7 @@ __all__ = [
     "ademamix",
     "adopt",
     "amsgrad",
+    "dadapt_adamw",
     "fourth_root",
     "fromage",
     "gradient_descent",
@@ -85,6 +90,7 @@ __all__ = [
     "optimistic_adam",
     "optimistic_adam_v2",
     "optimistic_gradient_descent",
+    "prodigy",
     "radam",
     "rmsprop",
     "rprop",
