@@ -19,6 +19,7 @@ from funcgd.optimizers.ademamix import (
 from funcgd.optimizers.adopt import adopt, fourth_root, scale_by_adopt
 from funcgd.optimizers.amsgrad import ScaleByAmsgradState, amsgrad, scale_by_amsgrad
 from funcgd.optimizers.dadapt_adamw import DAdaptAdamWState, dadapt_adamw
+from funcgd.optimizers.dpsgd import DifferentiallyPrivateAggregateState, differentially_private_aggregate, dpsgd
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
@@ -43,6 +44,7 @@ from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
 __all__ = [
     "DAdaptAdamWState",
+    "DifferentiallyPrivateAggregateState",
     "FactoredState",
     "MadgradState",
     "ProdigyState",
@@ -75,6 +77,8 @@ __all__ = [
     "adopt",
     "amsgrad",
     "dadapt_adamw",
+    "differentially_private_aggregate",
+    "dpsgd",
     "fourth_root",
     "fromage",
     "gradient_descent",
