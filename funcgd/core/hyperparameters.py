@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from funcgd.core import tree
 from funcgd.core.chain import Chain
-from funcgd.core.schedule import resolve
+from funcgd.core.schedule import resolve_all
 from funcgd.core.values import data_fields
 
 
@@ -39,7 +39,7 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
         return {}
     counts = [count for _, count in tree.get_all_with_path(state, "count") if count is not None]
     step = jnp.maximum(counts[0] - 1, 0) if counts else 0
-    found = {name: resolve(x, step) for name, kind, x in fields if kind == "number" and x is not None}
+    found = {name: x for name, x in resolve_all(tx, step).items() if x is not None}
     for name, kind, x in fields:
         if kind == "plain" and hasattr(x, "update"):
             found[name] = hyperparameters(x, _state_of(tx, name, state))

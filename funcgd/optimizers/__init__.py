@@ -18,6 +18,7 @@ from funcgd.optimizers.ademamix import (
 )
 from funcgd.optimizers.adopt import adopt, fourth_root, scale_by_adopt
 from funcgd.optimizers.amsgrad import ScaleByAmsgradState, amsgrad, scale_by_amsgrad
+from funcgd.optimizers.dadapt_adamw import DAdaptAdamWState, dadapt_adamw
 from funcgd.optimizers.dpsgd import DifferentiallyPrivateAggregateState, differentially_private_aggregate, dpsgd
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
@@ -33,6 +34,7 @@ from funcgd.optimizers.optimistic import (
     scale_by_optimistic_gradient,
 )
 from funcgd.optimizers.parameter_averages import ParamsAverageState, params_ema, swa
+from funcgd.optimizers.prodigy import ProdigyState, prodigy
 from funcgd.optimizers.radam import radam, scale_by_radam
 from funcgd.optimizers.rmsprop import ScaleByRmsState, ScaleByRStdDevState, rmsprop, scale_by_rms, scale_by_stddev
 from funcgd.optimizers.rprop import ScaleByRpropState, rprop, scale_by_rprop
@@ -43,12 +45,14 @@ from funcgd.optimizers.trust_ratio import fromage, lamb, lars, scale_by_trust_ra
 from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
 __all__ = [
+    "DAdaptAdamWState",
     "DifferentiallyPrivateAggregateState",
     "FactoredState",
     "LookaheadParams",
     "LookaheadState",
     "MadgradState",
     "ParamsAverageState",
+    "ProdigyState",
     "ScaleByAdaDeltaState",
     "ScaleByAdamState",
     "ScaleByAdanState",
@@ -77,6 +81,7 @@ __all__ = [
     "ademamix",
     "adopt",
     "amsgrad",
+    "dadapt_adamw",
     "differentially_private_aggregate",
     "dpsgd",
     "fourth_root",
@@ -96,6 +101,7 @@ __all__ = [
     "optimistic_adam_v2",
     "optimistic_gradient_descent",
     "params_ema",
+    "prodigy",
     "radam",
     "rmsprop",
     "rprop",

@@ -31,8 +31,13 @@ def second_moment(params: Params, fill_value: Any = 0) -> Any:
 
 
 def copied(params: Params, dtype: Any = None) -> Any:
-    """A slot that holds a copy of `params`, in `dtype` or else in at least float32."""
+    """`params` as a slot, in `dtype` or else in at least float32: never an alias of them."""
     return jax.tree.map(lambda p, slot: jnp.array(p, slot.dtype, copy=True), params, moment(params, dtype))
+
+
+def scalar(params: Params, fill_value: Any = 0) -> jax.Array:
+    """A real number for all of `params` together, (), in at least float32 (float64 if any of them is)."""
+    return jnp.array(fill_value, numerics.wide_dtype(*map(jnp.result_type, jax.tree.leaves(params))), copy=True)
 
 
 def from_slot(slot: Any, params: Params, rule: Callable[[Any, Any], Any] = lambda x, p: x) -> Params:

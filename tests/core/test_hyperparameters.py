@@ -130,3 +130,8 @@ def test_under_jit_and_vmap():
 def test_large_counts(count):
     seen = fg.hyperparameters(fg.scale(lambda step: step - 2**24), fg.ScaleByScheduleState(jnp.int32(count)))
     assert seen["step_size"] == np.float32(count - 1 - 2**24)
+
+
+def test_tuples_of_numbers():
+    tx = fg.prodigy(betas=(0.5, halving))
+    assert fg.hyperparameters(tx, after(tx, 2))["betas"] == (0.5, np.float32(0.4))
