@@ -8,7 +8,6 @@ In funcgd alone all of it is `fg.minimize(loss, start, fg.LBFGS(), max_steps=500
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
@@ -29,7 +28,9 @@ def minimize(loss, tx, start):
         norm = fg.tree.norm(fg.tree.get(state, "grad"))  # that of the new parameters, from the search
         return params, state, norm, steps + 1, evaluations + fg.tree.get(state, "num_linesearch_steps")
 
-    going = lambda carry: (carry[2] > TOLERANCE) & (carry[3] < MOST)
+    def going(carry):
+        return (carry[2] > TOLERANCE) & (carry[3] < MOST)
+
     carry = start, tx.init(start), jnp.array(jnp.inf), jnp.array(0), jnp.array(0)
     params, _, norm, steps, evaluations = jax.jit(lambda carry: jax.lax.while_loop(going, step, carry))(carry)
     return params, float(norm), int(steps), int(evaluations)

@@ -7,6 +7,8 @@ outer one descends on the loss *after* them, at ten other points, so its gradien
 Finn, Abbeel, Levine, 2017), to the start and to the inner learning rates alike (Meta-SGD: Li, Zhou, Chen, Li, 2017).
 """
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -54,12 +56,8 @@ def judged(meta, batch):
 
 
 def main() -> dict[str, float]:
-    sizes = 1, 40, 40, 1
-    keys = jax.random.split(jax.random.key(0), 3)
-    start = [
-        {"w": jax.random.normal(k, (n, m)) * np.sqrt(1 / n), "b": jnp.zeros(m)}
-        for k, n, m in zip(keys, sizes[:-1], sizes[1:], strict=True)
-    ]
+    layers = zip(jax.random.split(jax.random.key(0), 3), pairwise((1, 40, 40, 1)), strict=True)
+    start = [{"w": jax.random.normal(k, (n, m)) / np.sqrt(n), "b": jnp.zeros(m)} for k, (n, m) in layers]
     meta = {"start": start, "log rates": [jnp.log(0.01)] * 3}
     tx = fg.chain(fg.clip_by_global_norm(1.0), fg.adam(fg.cosine_decay_schedule(1e-2, OUTER)))
 

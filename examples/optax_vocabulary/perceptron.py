@@ -4,6 +4,8 @@ Only words that funcgd and Optax share: with `import optax as fg` this script ru
 The model is plain JAX, a list of layers.
 """
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,16 +18,19 @@ EPOCHS, BATCH, TRAINING = 8, 64, 1408  # of 1797 examples; the others are held o
 
 def init(key, sizes):
     """Weights of variance 2/n, for units with n inputs: He's rule for ReLU."""
-    keys = jax.random.split(key, len(sizes) - 1)
-    shapes = zip(sizes[:-1], sizes[1:], strict=True)
-    weights = [jax.random.normal(k, (n, m)) * np.sqrt(2 / n) for k, (n, m) in zip(keys, shapes, strict=True)]
-    return [{"w": w, "b": jnp.zeros(w.shape[1])} for w in weights]
+    layers = zip(jax.random.split(key, len(sizes) - 1), pairwise(sizes), strict=True)
+    return [{"w": jax.random.normal(k, (n, m)) * np.sqrt(2 / n), "b": jnp.zeros(m)} for k, (n, m) in layers]
 
 
 def logits(params, x):
     for layer in params[:-1]:
         x = jax.nn.relu(x @ layer["w"] + layer["b"])
     return x @ params[-1]["w"] + params[-1]["b"]
+
+
+def matrices(params):
+    """True where weights decay: not for biases."""
+    return jax.tree.map(lambda p: p.ndim > 1, params)
 
 
 def loss(params, x, y):
@@ -40,7 +45,6 @@ def main() -> dict[str, float]:
 
     steps = EPOCHS * (TRAINING // BATCH)
     rate = fg.warmup_cosine_decay_schedule(0.0, 1e-2, warmup_steps=steps // 10, decay_steps=steps)
-    matrices = lambda params: jax.tree.map(lambda p: p.ndim > 1, params)  # biases do not decay
     tx = fg.chain(fg.clip_by_global_norm(1.0), fg.adamw(rate, weight_decay=1e-2, mask=matrices))
 
     params = init(jax.random.key(1), (64, 64, 10))
@@ -52,6 +56,7 @@ def main() -> dict[str, float]:
         updates, state = tx.update(grads, state, params)
         return fg.apply_updates(params, updates), state, value
 
+    accuracy = 0.0
     print("epoch   learning rate   training loss   held-out loss   held-out accuracy")
     for epoch in range(EPOCHS):
         values = []
