@@ -40,6 +40,8 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
     counts = [count for _, count in tree.get_all_with_path(state, "count") if count is not None]
     step = jnp.maximum(counts[0] - 1, 0) if counts else 0
     found = {name: resolve(x, step) for name, kind, x in fields if kind == "number" and x is not None}
+    if hasattr(tx, "in_use"):  # numbers that stand in the state
+        found |= tx.in_use(state)
     for name, kind, x in fields:
         if kind == "plain" and hasattr(x, "update"):
             inner_states = tree.get_all_with_path(state, f"{name}_state") or tree.get_all_with_path(

@@ -3,7 +3,13 @@
 from funcgd.optimizers.acprop import acprop, scale_by_acprop
 from funcgd.optimizers.adabelief import ScaleByBeliefState, adabelief, scale_by_belief
 from funcgd.optimizers.adadelta import ScaleByAdaDeltaState, adadelta, scale_by_adadelta
-from funcgd.optimizers.adafactor import FactoredState, adafactor, scale_by_factored_rms, scale_by_param_block_rms
+from funcgd.optimizers.adafactor import (
+    FactoredState,
+    adafactor,
+    scale_by_factored_rms,
+    scale_by_param_block_norm,
+    scale_by_param_block_rms,
+)
 from funcgd.optimizers.adagrad import ScaleByRssState, adagrad, scale_by_rss
 from funcgd.optimizers.adam import ScaleByAdamState, adam, adamw, scale_by_adam
 from funcgd.optimizers.adamax import adamax, adamaxw, scale_by_adamax
@@ -23,6 +29,7 @@ from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
 from funcgd.optimizers.madgrad import MadgradState, madgrad, scale_by_madgrad
 from funcgd.optimizers.nadam import nadam, nadamw
+from funcgd.optimizers.noisy_sgd import noisy_sgd
 from funcgd.optimizers.novograd import ScaleByNovogradState, novograd, scale_by_novograd
 from funcgd.optimizers.optimistic import (
     optimistic_adam,
@@ -80,6 +87,7 @@ __all__ = [
     "madgrad",
     "nadam",
     "nadamw",
+    "noisy_sgd",
     "normalized_gradient_descent",
     "novograd",
     "optimistic_adam",
@@ -103,6 +111,7 @@ __all__ = [
     "scale_by_madgrad",
     "scale_by_novograd",
     "scale_by_optimistic_gradient",
+    "scale_by_param_block_norm",
     "scale_by_param_block_rms",
     "scale_by_radam",
     "scale_by_rms",
