@@ -31,7 +31,7 @@ def test_inverse_roots(p, dtype, condition, rtol):
     expected = symmetric((3e5 * values) ** (-1 / p))
     assert found.dtype == dtype
     assert np.linalg.norm(np.asarray(found) - expected, 2) < rtol * np.linalg.norm(expected, 2)
-    assert error < 1e-2
+    assert float(error) < 1e-2
 
 
 def test_the_ridge_is_relative_to_the_largest_eigenvalue():
