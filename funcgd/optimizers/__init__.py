@@ -19,6 +19,16 @@ from funcgd.optimizers.ademamix import (
 from funcgd.optimizers.adopt import adopt, fourth_root, scale_by_adopt
 from funcgd.optimizers.amsgrad import ScaleByAmsgradState, amsgrad, scale_by_amsgrad
 from funcgd.optimizers.dadapt_adamw import DAdaptAdamWState, dadapt_adamw
+from funcgd.optimizers.distance_over_gradients import (
+    DoGState,
+    DoWGState,
+    ScaleByDistanceOverGradientsState,
+    dog,
+    dowg,
+    scale_by_distance_over_gradients,
+    scale_by_dog,
+    scale_by_dowg,
+)
 from funcgd.optimizers.dpsgd import DifferentiallyPrivateAggregateState, differentially_private_aggregate, dpsgd
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
@@ -45,6 +55,8 @@ from funcgd.optimizers.yogi import scale_by_yogi, yogi
 __all__ = [
     "DAdaptAdamWState",
     "DifferentiallyPrivateAggregateState",
+    "DoGState",
+    "DoWGState",
     "FactoredState",
     "MadgradState",
     "ProdigyState",
@@ -54,6 +66,7 @@ __all__ = [
     "ScaleByAdemamixState",
     "ScaleByAmsgradState",
     "ScaleByBeliefState",
+    "ScaleByDistanceOverGradientsState",
     "ScaleByLBFGSState",
     "ScaleByLionState",
     "ScaleByNovogradState",
@@ -78,6 +91,8 @@ __all__ = [
     "amsgrad",
     "dadapt_adamw",
     "differentially_private_aggregate",
+    "dog",
+    "dowg",
     "dpsgd",
     "fourth_root",
     "fromage",
@@ -107,6 +122,9 @@ __all__ = [
     "scale_by_adopt",
     "scale_by_amsgrad",
     "scale_by_belief",
+    "scale_by_distance_over_gradients",
+    "scale_by_dog",
+    "scale_by_dowg",
     "scale_by_factored_rms",
     "scale_by_lbfgs",
     "scale_by_lion",
