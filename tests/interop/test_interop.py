@@ -158,6 +158,12 @@ def test_our_schedules_drive_optax_optimizers():
         (fg.optimistic_gradient_descent(0.1, 1.5, 0.5), optax.optimistic_gradient_descent(0.1, 1.5, 0.5)),
         (fg.optimistic_adam(0.1, 0.05), optax.optimistic_adam_v2(0.1, beta=0.5)),
         (fg.optimistic_adam_v2(0.1, beta=0.5), optax.optimistic_adam_v2(0.1, beta=0.5)),
+        (fg.prodigy(estim_lr0=0.1, weight_decay=0.1), optax.contrib.prodigy(estim_lr0=0.1, weight_decay=0.1)),
+        (
+            fg.prodigy(0.5, estim_lr0=0.1, beta3=0.5, safeguard_warmup=True),
+            optax.contrib.prodigy(0.5, estim_lr0=0.1, beta3=0.5, safeguard_warmup=True),
+        ),
+        (fg.dadapt_adamw(estim_lr0=0.1, weight_decay=0.1), optax.contrib.dadapt_adamw(estim_lr0=0.1, weight_decay=0.1)),
         (fg.madgrad(0.1, 0.8), optax.contrib.madgrad(0.1, 0.8)),
         (fg.madgrad(0.1, weight_decay=0.1), optax.contrib.madgrad(0.1, weight_decay=0.1)),
         (
