@@ -63,9 +63,11 @@ def checked_update(method: Callable) -> Callable:
         if self.per_example:
             source = "as in params, behind an axis over the examples"
             grads = validate.one_of_each(who, "grads", grads)
+        trained = getattr(params, "__trained__", params)  # where parameters are pairs, such as `LookaheadParams`
         if params is not None:
-            validate.check_like(who, "grads", grads, source, params)
-        validate.check_like(who, "state", state, "as init makes it for these gradients", _expected_state(self, grads))
+            validate.check_like(who, "grads", grads, source, trained)
+        like = grads if trained is params else params
+        validate.check_like(who, "state", state, "as init makes it for these gradients", _expected_state(self, like))
 
     @functools.wraps(method)
     def update(self: Any, grads: Any, state: Any, params: Any = None, **extra: Any) -> Any:

@@ -33,6 +33,7 @@ from funcgd.optimizers.dpsgd import DifferentiallyPrivateAggregateState, differe
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
+from funcgd.optimizers.lookahead import LookaheadParams, LookaheadState, lookahead
 from funcgd.optimizers.madgrad import MadgradState, madgrad, scale_by_madgrad
 from funcgd.optimizers.nadam import nadam, nadamw
 from funcgd.optimizers.novograd import ScaleByNovogradState, novograd, scale_by_novograd
@@ -42,6 +43,7 @@ from funcgd.optimizers.optimistic import (
     optimistic_gradient_descent,
     scale_by_optimistic_gradient,
 )
+from funcgd.optimizers.parameter_averages import ParamsAverageState, params_ema, swa
 from funcgd.optimizers.prodigy import ProdigyState, prodigy
 from funcgd.optimizers.radam import radam, scale_by_radam
 from funcgd.optimizers.rmsprop import ScaleByRmsState, ScaleByRStdDevState, rmsprop, scale_by_rms, scale_by_stddev
@@ -58,7 +60,10 @@ __all__ = [
     "DoGState",
     "DoWGState",
     "FactoredState",
+    "LookaheadParams",
+    "LookaheadState",
     "MadgradState",
+    "ParamsAverageState",
     "ProdigyState",
     "ScaleByAdaDeltaState",
     "ScaleByAdamState",
@@ -101,6 +106,7 @@ __all__ = [
     "lars",
     "lbfgs",
     "lion",
+    "lookahead",
     "madgrad",
     "nadam",
     "nadamw",
@@ -109,6 +115,7 @@ __all__ = [
     "optimistic_adam",
     "optimistic_adam_v2",
     "optimistic_gradient_descent",
+    "params_ema",
     "prodigy",
     "radam",
     "rmsprop",
@@ -147,5 +154,6 @@ __all__ = [
     "signum",
     "simplified_ademamix",
     "sm3",
+    "swa",
     "yogi",
 ]

@@ -24,7 +24,7 @@ class Guard(Wrapper):
 
     @property
     def per_example(self) -> bool:
-        return self.inner.per_example
+        return self.inside.per_example
 
 
 def inner_update(

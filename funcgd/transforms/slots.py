@@ -1,5 +1,6 @@
 """Where optimizers keep what they remember: trees like the parameters, in a declared dtype."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 
 from funcgd.core import numerics
 from funcgd.core.types import Params
+from funcgd.core.values import Held
 
 
 def moment(params: Params, dtype: Any = None, fill_value: Any = 0) -> Any:
@@ -36,3 +38,17 @@ def copied(params: Params, dtype: Any = None) -> Any:
 def scalar(params: Params, fill_value: Any = 0) -> jax.Array:
     """A real number for all of `params` together, (), in at least float32 (float64 if any of them is)."""
     return jnp.array(fill_value, numerics.wide_dtype(*map(jnp.result_type, jax.tree.leaves(params))), copy=True)
+
+
+def from_slot(slot: Any, params: Params, rule: Callable[[Any, Any], Any] = lambda x, p: x) -> Params:
+    """`rule(x, p)` of each x of the slot and the parameter beside it, in the dtype of the latter.
+
+    What the slot holds nothing for, because it does not train, stays as it is in `params`, whatever it is.
+    """
+
+    def one(x: Any, p: Any) -> Any:
+        if x is None or isinstance(x, Held):
+            return p
+        return jnp.asarray(rule(x, numerics.widen(p, numerics.wide_dtype(x.dtype))), jnp.result_type(p))
+
+    return jax.tree.map(one, slot, params, is_leaf=lambda x: x is None or isinstance(x, Held))

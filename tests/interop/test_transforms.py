@@ -69,3 +69,17 @@ def test_same_per_example_clipping():
     for uniform in (True, False):
         ours, theirs = (library.per_example_layer_norm_clip(grads, 1.8, uniform) for library in (fg, optax))
         same(ours, theirs)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_same_script_for_lookahead(reset):
+    def script(library):
+        params = library.LookaheadParams.init_synced(PARAMS)
+        tx = library.lookahead(library.adam(0.1), sync_period=3, slow_step_size=0.4, reset_state=reset)
+        state = tx.init(params)
+        for grads in GRADS:
+            updates, state = tx.update(grads, state, params)
+            params = library.apply_updates(params, updates)
+        return tuple(params)
+
+    same(script(fg), script(optax))
