@@ -18,6 +18,7 @@ from funcgd.optimizers.ademamix import (
 )
 from funcgd.optimizers.adopt import adopt, fourth_root, scale_by_adopt
 from funcgd.optimizers.amsgrad import ScaleByAmsgradState, amsgrad, scale_by_amsgrad
+from funcgd.optimizers.cocob import COCOBState, cocob, scale_by_cocob
 from funcgd.optimizers.dadapt_adamw import DAdaptAdamWState, dadapt_adamw
 from funcgd.optimizers.distance_over_gradients import (
     DoGState,
@@ -55,6 +56,7 @@ from funcgd.optimizers.trust_ratio import fromage, lamb, lars, scale_by_trust_ra
 from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
 __all__ = [
+    "COCOBState",
     "DAdaptAdamWState",
     "DifferentiallyPrivateAggregateState",
     "DoGState",
@@ -94,6 +96,7 @@ __all__ = [
     "ademamix",
     "adopt",
     "amsgrad",
+    "cocob",
     "dadapt_adamw",
     "differentially_private_aggregate",
     "dog",
@@ -129,6 +132,7 @@ __all__ = [
     "scale_by_adopt",
     "scale_by_amsgrad",
     "scale_by_belief",
+    "scale_by_cocob",
     "scale_by_distance_over_gradients",
     "scale_by_dog",
     "scale_by_dowg",

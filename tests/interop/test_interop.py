@@ -167,6 +167,8 @@ def test_our_schedules_drive_optax_optimizers():
         (fg.dog(0.5, weight_decay=0.1), optax.contrib.dog(0.5, weight_decay=0.1)),
         (fg.dog(init_step=("distance", 0.1)), optax.contrib.dog(init_step=("distance", 0.1))),
         (fg.dog(init_step=("learning_rate", 0.1)), optax.contrib.dog(init_step=("learning_rate", 0.1))),
+        (fg.cocob(alpha=2.0, weight_decay=0.1), optax.contrib.cocob(alpha=2.0, weight_decay=0.1)),
+        (fg.scale_by_cocob(2.0, 0.1), optax.contrib.scale_by_cocob(2.0, 0.1)),
         (fg.dowg(0.5, weight_decay=0.1), optax.contrib.dowg(0.5, weight_decay=0.1)),
         (fg.dowg(init_estim_sq_dist=0.1), optax.contrib.dowg(init_estim_sq_dist=0.1)),
         (fg.madgrad(0.1, 0.8), optax.contrib.madgrad(0.1, 0.8)),

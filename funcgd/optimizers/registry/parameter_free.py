@@ -1,11 +1,20 @@
 """Steps whose length is found, not chosen."""
 
+from funcgd.optimizers.cocob import cocob
 from funcgd.optimizers.dadapt_adamw import dadapt_adamw
 from funcgd.optimizers.distance_over_gradients import dog, dowg
 from funcgd.optimizers.prodigy import prodigy
 from funcgd.optimizers.registry.row import Row
 
 ROWS: tuple[Row, ...] = (
+    Row(
+        cocob(),
+        2017,
+        "Orabona, Tommasi, Training deep networks without learning rates through coin betting",
+        "https://arxiv.org/abs/1705.07795",
+        needs=("params",),
+        scale_invariant=True,
+    ),
     Row(
         prodigy(),
         2023,

@@ -59,3 +59,17 @@ def dowg(theta, grads, square=1e-4, eps=1e-4, decay=0.0, eta=1.0):
         v = v + square * np.sum(g**2)
         theta = theta - eta * square / (np.sqrt(v) + eps) * g
     return theta
+
+
+def cocob(theta, grads, alpha=100.0, first=1e-8, decay=0.0, etas=None):
+    """Algorithm 2, of weighted gradients, with the first L."""
+    w1, w, largest = theta, theta, np.full_like(theta, first)
+    total, reward, theta = 0 * w, 0 * w, 0 * w
+    for g, eta in zip(grads, np.ones(len(grads)) if etas is None else etas, strict=True):
+        g = -eta * (g + decay * w)
+        largest = np.maximum(largest, np.abs(g))
+        total = total + np.abs(g)
+        reward = np.maximum(reward + (w - w1) * g, 0)
+        theta = theta + g
+        w = w1 + theta / (largest * np.maximum(total + largest, alpha * largest)) * (largest + reward)
+    return w
