@@ -93,6 +93,11 @@ class Transform:
         return False
 
     @property
+    def per_example(self) -> bool:
+        """Whether `update` takes the gradient of each example: one axis more than parameters, the first."""
+        return False
+
+    @property
     def watches(self) -> frozenset[str]:
         """The metrics that `observe` looks at, by their names in `fg.fit`."""
         return frozenset()
@@ -202,6 +207,10 @@ class Composed(Transform):
     @property
     def guards(self) -> bool:
         return self.compose().guards
+
+    @property
+    def per_example(self) -> bool:
+        return self.compose().per_example
 
     @property
     def watches(self) -> frozenset[str]:

@@ -158,3 +158,17 @@ def test_same_complex_optimizer():
         return found
 
     same(run(fg, fg.split_real_and_imaginary), run(optax, optax.contrib.split_real_and_imaginary))
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_same_script_for_lookahead(reset):
+    def script(library):
+        params = library.LookaheadParams.init_synced(PARAMS)
+        tx = library.lookahead(library.adam(0.1), sync_period=3, slow_step_size=0.4, reset_state=reset)
+        state = tx.init(params)
+        for grads in GRADS:
+            updates, state = tx.update(grads, state, params)
+            params = library.apply_updates(params, updates)
+        return tuple(params)
+
+    same(script(fg), script(optax))

@@ -172,6 +172,7 @@ def run(tx, theta, grads):
     def step(carry, g):
         theta, state = carry
         extra = objective(theta, g) if "value_fn" in tx.needs else {}
+        g = g[None] if tx.per_example else g
         updates, state = tx.update(g, state, theta, **extra)
         return (fg.apply_updates(theta, updates), state), None
 

@@ -1,5 +1,6 @@
 """Steps along the gradient, its sign or its momentum."""
 
+from funcgd.optimizers.dpsgd import dpsgd
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import lbfgs
 from funcgd.optimizers.lion import lion
@@ -81,6 +82,15 @@ ROWS = (
         "Riedmiller, Braun, A direct adaptive method for faster backpropagation learning: the RPROP algorithm",
         "https://doi.org/10.1109/ICNN.1993.298623",
         scale_invariant=True,
+    ),
+    Row(
+        dpsgd(0.1, 5.0, 0.1, 0),
+        2016,
+        "Abadi et al., Deep learning with differential privacy",
+        "https://arxiv.org/abs/1607.00133",
+        variants=(dpsgd(0.1, 5.0, 0.1, 0, momentum=0.9, nesterov=True),),
+        elementwise=False,
+        stochastic=True,
     ),
     Row(
         lbfgs(),

@@ -101,3 +101,13 @@ def optimistic(theta, grads, eta, alpha, beta):
     for g in grads:
         theta, before = theta - eta * ((alpha + beta) * g - beta * before), g
     return theta
+
+
+def dpsgd(theta, grads, eta, c, beta=0.0):
+    """Algorithm 1 of Abadi et al. without its noise, and momentum; `grads` has axes (step, example, entry)."""
+    v = np.zeros_like(theta)
+    for g in grads:
+        clipped = [row / max(1, np.linalg.norm(row) / c) for row in g]
+        v = beta * v + sum(clipped) / len(clipped)
+        theta = theta - eta * v
+    return theta
