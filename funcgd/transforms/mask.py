@@ -1,14 +1,14 @@
 """Which leaves take part: a pytree of booleans, a function that makes one, or names of paths."""
 
 import re
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import jax
 
 from funcgd.core.fields import static
 from funcgd.core.paths import select
-from funcgd.core.types import Params
+from funcgd.core.tree_kinds import Placeholder
+from funcgd.core.types import MaskOrFn, Params
 from funcgd.core.values import value
 
 
@@ -31,8 +31,7 @@ class Fixed:
         return repr(self.tree)
 
 
-Mask: TypeAlias = Callable[[Params], Any] | Any
-"""Which leaves take part: booleans (a prefix of the parameters' tree), a function params → such, or names of paths."""
+Mask: TypeAlias = MaskOrFn
 
 
 def as_where(where: Any) -> Any:
@@ -127,6 +126,8 @@ def flags_of(who: str, mask: Any, params: Params) -> Any:
         TypeError: if it holds anything but booleans.
         ValueError: if it is no prefix of the tree of `params`.
     """
+    if isinstance(params, Placeholder):
+        return params
     try:
         flags = (mask if isinstance(mask, Fixed) else _fixed(mask(params))).tree
     except TypeError as error:
