@@ -1,6 +1,7 @@
 """Which leaves take part: a pytree of booleans, a function that makes one, or names of paths."""
 
 import re
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import jax

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from funcgd.core.fields import describe, static
 from funcgd.core.paths import path_name, select
+from funcgd.core.tree_kinds import Placeholder
 from funcgd.core.types import Params
 from funcgd.core.values import value
 from funcgd.transforms.mask import Fixed, as_where, broadcast, path_mask
@@ -75,6 +76,8 @@ def axes_of(who: str, spec: Any, params: Params) -> list[Axes | None]:
     """
     if spec is None:
         return [Axes((0,), (1,)) if jnp.ndim(x) == 2 else None for x in jax.tree.leaves(params)]
+    if isinstance(params, Placeholder):
+        return []
     what = "weight_dimension_numbers"
     tree = spec.tree if isinstance(spec, Fixed) else spec(params)
     whole = broadcast(who, what, tree, params, _is_one)
