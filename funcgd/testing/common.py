@@ -41,6 +41,16 @@ def extras(tx: Any, grads: Any, params: Any, extra: dict[str, Any]) -> dict[str,
     return {**{name: x for name, x in offered.items() if name in tx.needs}, **extra}
 
 
+def given(tx: Any, grads: Any) -> Any:
+    """`grads` as `tx` takes them: where it wants those of examples, of one example."""
+    return jax.tree.map(lambda g: g[None], grads) if tx.per_example else grads
+
+
+def update(tx: Any, grads: Any, state: Any, params: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
+    """One update, with what it needs."""
+    return tx.update(given(tx, grads), state, params, **extras(tx, grads, params, extra))
+
+
 def avals(tree: Any) -> Any:
     """Structure, shapes, dtypes and weak types."""
     leaves, structure = jax.tree.flatten(tree)

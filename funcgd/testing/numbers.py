@@ -9,7 +9,7 @@ import numpy as np
 
 import funcgd as fg
 from funcgd.core.numerics import wide_dtype
-from funcgd.testing.common import Properties, avals, demand, extras, is_close, renewed, scaled, stored_low
+from funcgd.testing.common import Properties, avals, demand, is_close, renewed, scaled, stored_low, update
 from funcgd.testing.fixtures import SCENARIOS, STEPS, TROUBLE, TURN, params_tree, scenarios
 
 RECOVERY, DECAY = 64, 0.1  # after so many steps with such decays, nothing is left of the largest float32
@@ -28,7 +28,7 @@ class Runs:
 
         def step(tx: Any, params: Any, state: Any, g: Any) -> Any:
             self.traces += 1
-            updates, state = tx.update(g, state, params, **extras(tx, g, params, extra))
+            updates, state = update(tx, g, state, params, extra)
             return fg.apply_updates(params, updates), state, updates
 
         self.step = jax.jit(jax.vmap(step), donate_argnums=(1, 2))
@@ -122,7 +122,7 @@ def check_eager(who: str, tx: Any, params: Any, runs: Runs, updates: dict, toler
             g = jax.tree.map(lambda g, i=i, t=t: g[i, t], runs.grads)
             wide = [jax.tree.map(lambda x: x.astype(wide_dtype(x.dtype)) if _is_low(x) else x, g)]
             for grads in [g, *(wide if t + i == 0 and any(map(_is_low, jax.tree.leaves(g))) else [])]:
-                u, after = member.update(grads, state, params, **extras(tx, grads, params, runs.extra))
+                u, after = update(member, grads, state, params, runs.extra)
                 demand(avals(after) == avals(state), f"{who}: update must keep the state's dtypes, eagerly too.")
                 for (path, compiled), x in zip(updates.items(), jax.tree.leaves(u), strict=True):
                     same = is_close(compiled[i, t], x, tolerance)

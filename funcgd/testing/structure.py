@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 import funcgd as fg
-from funcgd.testing.common import avals, demand, extras, title
+from funcgd.testing.common import avals, demand, extras, given, title, update
 from funcgd.testing.fixtures import params_tree
 
 LEAVES, DEPTH = 100, 50
@@ -39,7 +39,7 @@ def _abstract_update(tx: Any, grads: Any, params: Any, extra: dict[str, Any]) ->
 
     def once(grads: Any, params: Any) -> tuple[Any, Any, Any]:
         before = tx.init(params)
-        updates, after = tx.update(grads, before, params, **extras(tx, grads, params, extra))
+        updates, after = update(tx, grads, before, params, extra)
         return fg.apply_updates(params, updates), before, after
 
     return jax.eval_shape(once, grads, params)
@@ -47,8 +47,7 @@ def _abstract_update(tx: Any, grads: Any, params: Any, extra: dict[str, Any]) ->
 
 def check_shapes(tx: Any, extra: dict[str, Any]) -> None:
     """Trees without leaves, that are one leaf, of mixed dtypes, with many leaves, deep; and the pair that unpacks."""
-    init, update = tx
-    demand((init, update) == (tx.init, tx.update), f"{title(tx)}: `init, update = tx` must unpack.")
+    demand(tuple(tx) == (tx.init, tx.update), f"{title(tx)}: `init, update = tx` must unpack.")
     deep = functools.reduce(lambda tree, i: [tree] if i % 2 else {"in": tree}, range(DEPTH), jnp.ones(2))
     trees = [
         {},
@@ -81,22 +80,22 @@ def check_errors(tx: Any, complex_ok: bool, extra: dict[str, Any]) -> None:
         else:
             raise AssertionError(f"{name}: expected an error that names {words}.")
 
-    given = extras(tx, params, params, extra)
+    known = extras(tx, params, params, extra)
 
-    def update(grads: Any, state: Any = state, params: Any = params) -> Any:
-        return lambda: tx.update(grads, state, params, **given)
+    def updating(grads: Any, state: Any = state, params: Any = params) -> Any:
+        return lambda: tx.update(given(tx, grads), state, params, **known)
 
     fails(lambda: tx.init({"w": jnp.arange(3)}), "params['w']", "int32")
     fails(lambda: tx.init({"w": jnp.ones(2, bool)}), "params['w']", "bool")
     fails(lambda: tx.init({"w": jax.random.key(0)}), "params['w']", "key")
     if not complex_ok:
         fails(lambda: tx.init({"w": jnp.ones(2, "complex64")}), "params['w']", "complex64", "real", who="")
-    fails(update({"w": params["w"]}), "grads['b']", "params")
-    fails(update({**params, "w": jnp.ones((3, 2))}), "grads['w']", "(2, 3)", "(3, 2)")
-    fails(update({**params, "w": jnp.ones((2, 3), int)}), "grads['w']", "int32")
-    fails(update(params, state=(state, "not a state")), "state")
+    fails(updating({"w": params["w"]}), "grads['b']", "params")
+    fails(updating({**params, "w": jnp.ones((3, 2))}), "grads['w']", "(2, 3)", "(3, 2)")
+    fails(updating({**params, "w": jnp.ones((2, 3), int)}), "grads['w']", "int32")
+    fails(updating(params, state=(state, "not a state")), "state")
     if "params" in tx.needs:
-        fails(update(params, params=None), "params")
+        fails(updating(params, params=None), "params")
     for need in sorted(tx.needs - {"params"}):
-        less = {name: x for name, x in given.items() if name != need}
-        fails(functools.partial(tx.update, params, state, params, **less), need)
+        less = {name: x for name, x in known.items() if name != need}
+        fails(functools.partial(tx.update, given(tx, params), state, params, **less), need)

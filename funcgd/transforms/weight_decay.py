@@ -1,5 +1,6 @@
 """Weight decay, decoupled from the gradient."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -12,6 +13,20 @@ from funcgd.core.types import ScalarOrSchedule
 from funcgd.core.values import value
 from funcgd.transforms.mask import Mask, as_mask, flags_of
 from funcgd.transforms.scale import Counted
+
+
+def decayed(who: str, updates: Updates, weight_decay: Any, params: Params, mask: Mask) -> Updates:
+    """u + λθ where the mask is True, else u.
+
+    Raises:
+        TypeError, ValueError: naming `who`, if the mask does not fit the parameters.
+    """
+    numbers = SimpleNamespace(weight_decay=weight_decay)
+    new = lift(lambda h, u, p: u + h.weight_decay * p, numbers, updates, read=(params,))
+    if mask is None:
+        return new
+    flags = flags_of(who, mask, params)
+    return jax.tree.map(lambda on, x, u: x if on else jnp.asarray(u, x.dtype), flags, new, updates)
 
 
 @value
@@ -47,9 +62,5 @@ class add_decayed_weights(Counted):
         return frozenset({"params"})
 
     def update(self, grads: Updates, state: Any, params: Params | None = None, **extra: Any) -> tuple[Updates, Any]:
-        h = self.numbers(state)
-        updates = lift(lambda h, g, p: g + h.weight_decay * p, h, grads, read=(params,))
-        if self.mask is not None:
-            decays = flags_of("add_decayed_weights", self.mask, params)
-            updates = jax.tree.map(lambda on, u, g: u if on else jnp.asarray(g, u.dtype), decays, updates, grads)
-        return updates, self.next_state(state)
+        weight_decay = self.numbers(state).weight_decay
+        return decayed("add_decayed_weights", grads, weight_decay, params, self.mask), self.next_state(state)

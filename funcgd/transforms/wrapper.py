@@ -6,30 +6,47 @@ from funcgd.core.transform import OptState, Params, Transform, as_transform
 
 
 class Wrapper(Transform):
-    """The base of transforms with one `inner`, whose state is the field `inner_state` of theirs."""
+    """The base of transforms with another one inside: `part` names the field that holds it, `part_state` its state."""
 
-    inner: Any
+    part, part_state = "inner", "inner_state"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "inner", as_transform(type(self).__name__, self.inner))
+        object.__setattr__(self, self.part, as_transform(type(self).__name__, self.inside))
+
+    @property
+    def inside(self) -> Transform:
+        """The transform inside."""
+        return getattr(self, self.part)
 
     @property
     def needs(self) -> frozenset[str]:
-        return self.inner.needs
+        return self.inside.needs
 
     @property
     def guards(self) -> bool:
-        return self.inner.guards
+        return self.inside.guards
 
     @property
     def watches(self) -> frozenset[str]:
-        return self.inner.watches
+        return self.inside.watches
 
     def observe(self, state: Any, metrics: dict[str, Any]) -> OptState:
-        return state._replace(inner_state=self.inner.observe(state.inner_state, metrics))
+        return state._replace(**{self.part_state: self.inside.observe(getattr(state, self.part_state), metrics)})
 
     def eval_params(self, state: Any, params: Params) -> Params:
-        return self.inner.eval_params(state.inner_state, params)
+        return self.inside.eval_params(getattr(state, self.part_state), params)
+
+
+class Follower(Wrapper):
+    """The base of wrappers that watch where the optimizer inside goes, whatever it makes of gradients."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.inside.needs | {"params"}
+
+    @property
+    def per_example(self) -> bool:
+        return self.inside.per_example
 
 
 def with_extra_args_support(tx: Any) -> Transform:

@@ -198,5 +198,5 @@ BROKEN = [
 @pytest.mark.parametrize(("broken", "said"), BROKEN, ids=[type(tx).__name__ for tx, _ in BROKEN])
 def test_contract_notices(broken, said):
     with pytest.raises(AssertionError, match=said):
-        elementwise = not isinstance(broken, Broken.couples_leaves)  # so that the clause of entries is not the first
+        elementwise = not isinstance(broken, Broken.couples_leaves)  # not the first clause to fail
         check_transform(broken, dtypes=("float32", "bfloat16", "complex64"), elementwise=elementwise, code=False)

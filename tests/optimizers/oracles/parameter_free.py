@@ -1,0 +1,75 @@
+"""Steps whose length is found, in float64 NumPy, each written from its paper."""
+
+import numpy as np
+
+
+def adam_factor(t, b1, b2, debias):
+    return np.sqrt(1 - b2**t) / (1 - b1**t) if debias else 1.0
+
+
+def prodigy(
+    theta, grads, etas, b1=0.9, b2=0.999, eps=1e-8, d=1e-6, c=1.0, b3=None, decay=0.0, safeguard=False, debias=True
+):
+    """Algorithm 4."""
+    b3 = np.sqrt(b2) if b3 is None else b3
+    start, m, v, s, r = theta, 0 * theta, 0 * theta, 0 * theta, 0.0
+    for t, (g, eta) in enumerate(zip(grads, etas, strict=True), 1):
+        gamma = eta * adam_factor(t, b1, b2, debias)
+        m = b1 * m + (1 - b1) * d * g
+        v = b2 * v + (1 - b2) * d**2 * g**2
+        r = b3 * r + gamma * d**2 * np.sum(g * (start - theta))
+        s = b3 * s + (1 if safeguard else gamma) * d**2 * g
+        theta = theta - gamma * d * (m / (np.sqrt(v) + d * eps) + decay * theta)
+        d = max(d, c * r / np.sum(np.abs(s)))
+    return theta
+
+
+def dadapt_adam(theta, grads, etas, b1=0.9, b2=0.999, eps=1e-8, d=1e-6, decay=0.0, debias=True):
+    """Of the appendix, for Adam."""
+    b = np.sqrt(b2)
+    m, v, s, r = 0 * theta, 0 * theta, 0 * theta, 0.0
+    for t, (g, eta) in enumerate(zip(grads, etas, strict=True), 1):
+        rate = d * eta * adam_factor(t, b1, b2, debias)
+        r = b * r + (1 - b) * rate * np.sum(g * s / (np.sqrt(v) + eps))
+        s = b * s + (1 - b) * rate * g
+        m = b1 * m + (1 - b1) * rate * g
+        v = b2 * v + (1 - b2) * g**2
+        theta = theta - m / (np.sqrt(v) + eps) - rate * decay * theta
+        d = max(d, r / ((1 - b) * np.sum(np.abs(s))))
+    return theta
+
+
+def dog(theta, grads, first, eps=1e-8, decay=0.0, eta=1.0):
+    """Algorithm 1, from a first distance, or from a first rate where that is "rate"."""
+    start, total, r = theta, 0.0, 0.0 if first[0] == "rate" else first[1]
+    for g in grads:
+        g = g + decay * theta
+        total = total + np.sum(g**2)
+        r = max(r, np.sqrt(np.sum((theta - start) ** 2)))
+        theta = theta - eta * (r / np.sqrt(total + eps) if r > 0 else first[1]) * g
+    return theta
+
+
+def dowg(theta, grads, square=1e-4, eps=1e-4, decay=0.0, eta=1.0):
+    """Algorithm 1, with the squared distance it begins with."""
+    start, v = theta, 0.0
+    for g in grads:
+        g = g + decay * theta
+        square = max(square, np.sum((theta - start) ** 2))
+        v = v + square * np.sum(g**2)
+        theta = theta - eta * square / (np.sqrt(v) + eps) * g
+    return theta
+
+
+def cocob(theta, grads, alpha=100.0, first=1e-8, decay=0.0, etas=None):
+    """Algorithm 2, of weighted gradients, with the first L."""
+    w1, w, largest = theta, theta, np.full_like(theta, first)
+    total, reward, theta = 0 * w, 0 * w, 0 * w
+    for g, eta in zip(grads, np.ones(len(grads)) if etas is None else etas, strict=True):
+        g = -eta * (g + decay * w)
+        largest = np.maximum(largest, np.abs(g))
+        total = total + np.abs(g)
+        reward = np.maximum(reward + (w - w1) * g, 0)
+        theta = theta + g
+        w = w1 + theta / (largest * np.maximum(total + largest, alpha * largest)) * (largest + reward)
+    return w

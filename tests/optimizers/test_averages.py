@@ -1,0 +1,137 @@
+"""Optimizers that evaluate with other parameters than they train: against their oracles, alone and in `fit`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import funcgd as fg
+from funcgd.testing.fixtures import precision
+from tests.optimizers.oracles import averages
+from tests.optimizers.test_oracles import THETA, UNIT
+
+MOMENTUM = fg.sgd(0.1, momentum=0.9)
+CASES = {
+    "lookahead": (fg.lookahead(MOMENTUM, 6, 0.5), averages.lookahead, (0.1, 0.9, 6, 0.5)),
+    "lookahead, reset": (fg.lookahead(MOMENTUM, 3, 0.8, True), averages.lookahead, (0.1, 0.9, 3, 0.8, True)),
+    "params_ema": (fg.params_ema(MOMENTUM, 0.8), averages.params_ema, (0.1, 0.9, 0.8)),
+    "params_ema, not debiased": (fg.params_ema(MOMENTUM, 0.8, False), averages.params_ema, (0.1, 0.9, 0.8, False)),
+    "params_ema of the last": (fg.params_ema(MOMENTUM, 0.0), averages.params_ema, (0.1, 0.9, 1e-30)),
+    "swa": (fg.swa(MOMENTUM, 7, 4), averages.swa, (0.1, 0.9, 7, 4)),
+    "swa from the first": (fg.swa(MOMENTUM, 0, 2), averages.swa, (0.1, 0.9, 0, 2)),
+    "swa that never begins": (fg.swa(MOMENTUM, 21), averages.swa, (0.1, 0.9, 21, 1)),
+}
+AVERAGE = [case for case in CASES if case not in ("params_ema of the last", "swa that never begins")]
+
+
+@jax.jit
+def run(tx, theta, grads):
+    """What is trained and what is evaluated, after every step."""
+
+    def step(carry, g):
+        theta, state = carry
+        updates, state = tx.update(g, state, theta)
+        theta = fg.apply_updates(theta, updates)
+        return (theta, state), (theta, fg.eval_params(tx, state, theta))
+
+    return jax.lax.scan(step, (theta, tx.init(theta)), grads)[1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", CASES)
+def test_rules_are_those_of_their_papers(case, dtype):
+    tx, oracle, args = CASES[case]
+    tolerance = 1e-11 if dtype == "float64" else 3e-5
+    with precision(dtype):
+        found = run(tx, jnp.asarray(THETA, dtype), jnp.asarray(UNIT, dtype))
+    for k in (1, 2, 7, len(UNIT)):
+        expected = oracle(THETA, UNIT[:k], *args)
+        for x, y in zip(found, expected, strict=True):
+            assert x.dtype == dtype
+            np.testing.assert_allclose(x[k - 1], y, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("tx", [tx for tx, _, _ in CASES.values()], ids=CASES)
+def test_what_is_evaluated_before_the_first_step_are_the_parameters(tx):
+    params = {"w": jnp.array([0.1, -3.0], jnp.bfloat16), "c": jnp.array(1 + 2j), "none": None}
+    evaluated = fg.eval_params(tx, tx.init(params), params)
+    jax.tree.map(np.testing.assert_array_equal, evaluated, params)
+    assert evaluated["w"].dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("case", AVERAGE)
+def test_fit_validates_with_the_average_and_keeps_the_best_of_them(case):
+    """Also where a part is frozen or no array at all, and behind a transform in front."""
+    tx = fg.chain(fg.clip(9.0), CASES[case][0])
+    x = jnp.linspace(-1.0, 1.0, 8)
+    data = {"x": x, "y": 2 * jnp.tanh(x) - 1}
+
+    def loss(p, batch):
+        return jnp.mean((p["w"] * p["f"](batch["x"]) + p["n"] * p["b"] - batch["y"]) ** 2)
+
+    params = {"w": jnp.array(0.0), "b": jnp.array(-0.5), "f": jnp.tanh, "n": jnp.array(1)}
+    options = {"batch_size": None, "epochs": 10, "validation": data, "progress": False}
+    run = fg.fit(loss, fg.freeze(params, "b"), tx, data, key=jax.random.key(0), **options)
+    evaluated = fg.eval_params(tx, run.state.opt_state, run.params)
+    assert evaluated["f"] is jnp.tanh
+    assert float(evaluated["b"]) == -0.5
+    assert abs(float(loss(evaluated, data) - loss(run.params, data))) > 1e-3
+    validation = run.history["validation"]["loss"]
+    np.testing.assert_allclose(validation[-1], loss(evaluated, data), rtol=1e-5)
+    np.testing.assert_allclose(run.value, validation.min(), rtol=1e-6)
+    np.testing.assert_allclose(loss(run.best, data), run.value, rtol=1e-5)
+    assert run.value < validation[0]
+
+
+def test_lookahead_of_pairs_is_that_of_parameters():
+    tx = fg.chain(fg.clip(0.5), fg.lookahead(fg.adam(0.1), 3, 0.5))
+    plain, pair = {"w": jnp.array([1.0, -2.0])}, fg.LookaheadParams.init_synced({"w": jnp.array([1.0, -2.0])})
+    states = tx.init(plain), tx.init(pair)
+    for k in range(7):
+        grads = {"w": jnp.sin(jnp.arange(2.0) + k)}
+        (u, one), (v, other) = tx.update(grads, states[0], plain), tx.update(grads, states[1], pair)
+        plain, pair, states = fg.apply_updates(plain, u), fg.apply_updates(pair, v), (one, other)
+        jax.tree.map(np.testing.assert_array_equal, plain, pair.fast)
+        slow = fg.eval_params(tx, one, plain)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), slow, pair.slow)
+        assert fg.eval_params(tx, other, pair) is pair.slow
+    assert fg.tree.get(other, "slow") is None
+    with pytest.raises(ValueError, match=r"chain.update: `grads` must be .*as in params"):
+        tx.update(pair, other, pair)
+
+
+def test_lookahead_keeps_slow_weights_of_bfloat16_in_float32():
+    tx = fg.lookahead(fg.sgd(1.0), 1, 1e-3)
+    params = jnp.ones(1, jnp.bfloat16)
+    state = tx.init(params)
+    for _ in range(8):  # each moves the slow weights by 1e-3, which is less than bfloat16 can tell from 1
+        updates, state = tx.update(jnp.ones(1, jnp.bfloat16), state, params)
+        params = fg.apply_updates(params, updates)
+    np.testing.assert_allclose(state.slow, 1 - 8e-3, atol=1e-3)
+    assert params[0] < 1
+
+
+@pytest.mark.parametrize("debias", [False, True])
+@pytest.mark.parametrize("decay", [0.0, 0.9, 1 - 1e-7])
+def test_average_of_a_constant_is_the_constant(decay, debias):
+    params = {"w": jnp.array([0.1, 1e30, -1e-30]), "b": jnp.array(0.7, jnp.bfloat16)}
+    tx = fg.params_ema(fg.sgd(0.1), decay, debias)
+    grads = jax.tree.map(jnp.zeros_like, params)
+    state = jax.lax.fori_loop(0, 50, lambda _, state: tx.update(grads, state, params)[1], tx.init(params))
+    jax.tree.map(np.testing.assert_array_equal, fg.eval_params(tx, state, params), params)
+
+
+def test_scheduled_decay_of_the_average():
+    tx = fg.params_ema(fg.sgd(1.0), lambda t: 1 - 1 / (t + 1), debias=False)  # so that it is the plain mean
+    path = run(tx, jnp.zeros(1), jnp.asarray(UNIT[:, :1], jnp.float32))
+    expected = np.cumsum(path[0], axis=0) / np.arange(1.0, 21)[:, None]
+    np.testing.assert_allclose(path[1], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_averages_of_a_sweep_are_those_of_its_members():
+    """The length of the tail is a number like others."""
+    members = [fg.swa(fg.sgd(rate), start, 3) for rate, start in ((0.1, 2), (0.2, 11))]
+    theta, grads = jnp.asarray(THETA, jnp.float32), jnp.asarray(UNIT, jnp.float32)
+    together = jax.vmap(run, in_axes=(0, None, None))(fg.stack(members), theta, grads)
+    for i, tx in enumerate(members):
+        np.testing.assert_allclose(together[1][i], run(tx, theta, grads)[1], rtol=1e-6)

@@ -1,0 +1,275 @@
+"""Optimizers that find their rate: against their papers, on problems of all scales, begun with nothing."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import funcgd as fg
+from funcgd.testing import check_transform
+from funcgd.testing.fixtures import precision
+from tests.optimizers.oracles import parameter_free
+from tests.optimizers.test_oracles import GRADS, STEPS, THETA, run
+
+ONES = np.ones(STEPS)
+LENGTH = np.linalg.norm(THETA)
+FALLING, ETAS = fg.linear_schedule(1.0, 0.0, STEPS), 1 - np.arange(STEPS) / STEPS
+
+CASES = {
+    "prodigy": (fg.prodigy(), parameter_free.prodigy, (ONES,), {}),
+    "prodigy that grows": (
+        fg.prodigy(FALLING, estim_lr0=0.1, estim_lr_coef=2.0, weight_decay=0.1),
+        parameter_free.prodigy,
+        (ETAS,),
+        {"d": 0.1, "c": 2.0, "decay": 0.1},
+    ),
+    "prodigy, all": (
+        fg.prodigy(FALLING, (0.8, 0.9), 0.5, 1e-3, 0.01, safeguard_warmup=True, bias_correction=False),
+        parameter_free.prodigy,
+        (ETAS, 0.8, 0.9, 1e-3, 0.01, 1.0, 0.5),
+        {"safeguard": True, "debias": False},
+    ),
+    "dadapt_adamw": (fg.dadapt_adamw(), parameter_free.dadapt_adam, (ONES,), {}),
+    "dadapt_adamw that grows": (
+        fg.dadapt_adamw(FALLING, estim_lr0=0.1, weight_decay=0.1),
+        parameter_free.dadapt_adam,
+        (ETAS,),
+        {"d": 0.1, "decay": 0.1},
+    ),
+    "dadapt_adamw, all": (
+        fg.dadapt_adamw(FALLING, (0.8, 0.9), 1e-3, 0.01, bias_correction=False),
+        parameter_free.dadapt_adam,
+        (ETAS, 0.8, 0.9, 1e-3, 0.01),
+        {"debias": False},
+    ),
+    "dog": (fg.dog(), parameter_free.dog, (("distance", 1e-6 * (1 + LENGTH)),), {}),
+    "dog that grows": (
+        fg.dog(0.5, ("distance", 0.1), 1e-3, 0.1),
+        parameter_free.dog,
+        (("distance", 0.1), 1e-3, 0.1, 0.5),
+        {},
+    ),
+    "dog from a rate": (fg.dog(init_step=("learning_rate", 1e-3)), parameter_free.dog, (("rate", 1e-3),), {}),
+    "ldog": (
+        fg.scale_by_distance_over_gradients(0.1, 1e-3, global_scale=-0.5),
+        parameter_free.dog,
+        (("distance", 0.1 * (1 + LENGTH)), 1e-3, 0.0, 0.5),
+        {},
+    ),
+    "cocob": (fg.cocob(), parameter_free.cocob, (), {}),
+    "cocob, all": (fg.cocob(FALLING, 2.0, 0.1, 0.1), parameter_free.cocob, (2.0, 0.1, 0.1, ETAS), {}),
+    "dowg": (fg.dowg(), parameter_free.dowg, (), {}),
+    "dowg that grows": (fg.dowg(0.5, 0.1, 1e-3, 0.1), parameter_free.dowg, (0.1, 1e-3, 0.1, 0.5), {}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", CASES)
+def test_rules_are_those_of_their_papers(case, dtype):
+    tx, oracle, args, options = CASES[case]
+    with precision(dtype):
+        theta = run(tx, jnp.asarray(THETA, dtype), jnp.asarray(GRADS, dtype))
+        assert theta.dtype == dtype
+    tolerance = 1e-11 if dtype == "float64" else 3e-5
+    np.testing.assert_allclose(theta, oracle(THETA, GRADS, *args, **options), rtol=tolerance, atol=tolerance)
+
+
+# --- they need no rate -----------------------------------------------------------------------------------------------
+
+FADING = fg.linear_schedule(
+    1.0, 0.0, 2000
+)  # a factor that falls, as for any optimizer whose steps do not by themselves
+FREE = {
+    "prodigy": fg.prodigy(FADING),
+    "dadapt_adamw": fg.dadapt_adamw(FADING),
+    "dog": fg.dog(),
+    "dowg": fg.dowg(),
+    "cocob": fg.cocob(),
+}
+ENTRYWISE = ("prodigy", "dadapt_adamw", "cocob")
+ESTIMATES = {  # fields that never fall
+    "prodigy": "estim_lr",
+    "dadapt_adamw": "estim_lr",
+    "dog": "max_dist",
+    "dowg": "estim_sq_dist",
+}
+CURVATURES = jnp.array([1.0, 10.0, 100.0])
+
+
+@functools.partial(jax.jit, static_argnames=("f", "steps"))
+def descend(f, tx, x, *args, steps=2000):
+    """Where the steps end, and the loss at each."""
+
+    def step(carry, _):
+        x, state = carry
+        value, grad = jax.value_and_grad(f)(x, *args)
+        updates, state = tx.update(grad, state, x, value=value)
+        return (fg.apply_updates(x, updates), state), value
+
+    (x, _), values = jax.lax.scan(step, (x, tx.init(x)), length=steps)
+    return x, values
+
+
+def bowl(x, minimiser, height):
+    return height * jnp.sum(CURVATURES * (x - minimiser) ** 2) / 2
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_an_ill_scaled_quadratic_is_solved_without_a_rate(name):
+    """Minimisers at distances from 0.1 to 100, losses of any height."""
+    far, heights = jnp.array([0.1, 1.0, 10.0, 100.0]), jnp.array([1e-3, 1.0, 1e3, 1e6])
+    minimisers = far[:, None] * jnp.array([1.0, -1.0, 0.5])
+    runs = jax.vmap(functools.partial(descend, bowl), in_axes=(None, None, 0, 0))
+    _, values = runs(FREE[name], jnp.zeros(3), minimisers, heights)
+    assert (values[:, -1] < 1e-5 * values[:, 0]).all(), values[:, -1] / values[:, 0]
+
+
+def logistic_loss(w, x, y):
+    return jnp.mean(jnp.logaddexp(0.0, -y * (x @ w)))
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_logistic_regression_is_solved_without_a_rate(name):
+    """With features of scales from 0.03 to 3 for those whose steps are scaled entry by entry."""
+    rng = np.random.default_rng(0)
+    scales = np.array([0.03, 0.3, 3.0]) if name in ENTRYWISE else np.ones(3)
+    features = jnp.asarray(rng.standard_normal((64, 3)) * scales, jnp.float32)
+    labels = jnp.asarray(np.sign(rng.standard_normal(64) + features @ (1 / scales)), jnp.float32)
+    best = fg.minimize(lambda w: logistic_loss(w, features, labels), jnp.zeros(3), fg.LBFGS(), max_steps=200).value
+    _, values = descend(logistic_loss, FREE[name], jnp.zeros(3), features, labels)
+    assert values[0] - best > 0.25
+    assert values[-1] - best < 0.01
+
+
+BEGINNINGS = {
+    "prodigy": lambda d: {"estim_lr0": d},
+    "dadapt_adamw": lambda d: {"estim_lr0": d},
+    "dog": lambda d: {"init_step": ("distance", d)},
+    "dowg": lambda d: {"init_estim_sq_dist": d**2},
+}
+
+
+@pytest.mark.parametrize("name", BEGINNINGS)
+def test_the_first_estimate_may_be_wrong_by_orders_of_magnitude(name):
+    stack = fg.stack([dataclasses.replace(FREE[name], **BEGINNINGS[name](10.0**k)) for k in range(-6, 1)])
+    minimiser = jnp.array([5.0, -2.0, 1.0])
+    runs = jax.vmap(functools.partial(descend, bowl), in_axes=(0, None, None, None))
+    _, values = runs(stack, jnp.ones(3), minimiser, jnp.float32(1.0))
+    assert (values[:, -1] < 1e-5 * values[:, 0]).all(), values[:, -1]
+
+
+# --- they may begin with nothing -------------------------------------------------------------------------------------
+
+
+@jax.jit
+def walk(tx, x, grads):
+    def step(carry, g):
+        x, state = carry
+        updates, state = tx.update(g, state, x, value=jnp.sum(jnp.abs(g)))
+        x = fg.apply_updates(x, updates)
+        return (x, state), (x, state)
+
+    return jax.lax.scan(step, (x, tx.init(x)), grads)[1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("start", [0.0, 1.0])
+@pytest.mark.parametrize("name", FREE)
+def test_row_32_zero_gradients_at_first_and_zero_parameters(name, start, dtype):
+    """No step and no NaN while gradients are zero; then it moves, and the estimate never falls."""
+    grads = jnp.asarray([[0.0, 0.0]] * 3 + [[1.0, -2.0]] * 17, dtype)
+    x, states = walk(FREE[name], jnp.full(2, start, dtype), grads)
+    assert all(np.isfinite(np.asarray(leaf, np.float64)).all() for leaf in jax.tree.leaves((x, states)))
+    np.testing.assert_array_equal(x[:3], np.full((3, 2), start))
+    if name in ESTIMATES:
+        assert (np.diff(fg.tree.get(states, ESTIMATES[name])) >= 0).all()
+    if start == 0 or dtype == "float32":  # steps of 1e-6 are rounded away in 1 + 1e-6 of float16
+        assert x[-1, 0] < start < x[-1, 1]
+
+
+@pytest.mark.parametrize("name", ESTIMATES)
+def test_row_32_the_estimate_never_falls_and_never_is_nan(name):
+    rng = np.random.default_rng(0)
+    grads = rng.standard_normal((40, 3)) * 10.0 ** rng.integers(-20, 20, (40, 3)) * rng.integers(0, 2, (40, 1))
+    grads[30, 0] = np.nan
+    _, states = walk(FREE[name], jnp.ones(3), jnp.asarray(grads, jnp.float32))
+    estimate = np.asarray(fg.tree.get(states, ESTIMATES[name]))
+    assert np.isfinite(estimate).all()
+    assert (np.diff(estimate) >= 0).all()
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_row_32_a_rate_of_zero_leaves_all_where_it_is(name):
+    x, states = walk(dataclasses.replace(FREE[name], learning_rate=0.0), jnp.ones(2), jnp.ones((5, 2)))
+    np.testing.assert_array_equal(x, 1)
+    assert all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(states))
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_complex_parameters_descend(name):
+    z = fg.minimize(
+        lambda z: jnp.sum(jnp.abs(z - (3 - 4j)) ** 2), jnp.zeros(2, jnp.complex64), FREE[name], max_steps=500
+    )
+    np.testing.assert_allclose(z.params, 3 - 4j, rtol=1e-3)
+
+
+@pytest.mark.parametrize("make", [fg.prodigy, fg.dadapt_adamw], ids=lambda make: make.__name__)
+def test_decay_is_decoupled_and_masked(make):
+    """With no gradient only the decay is left, ηdλθ, where the mask allows it."""
+    params = {"w": jnp.full(2, 2.0), "b": jnp.full(2, 2.0)}
+    tx = make(0.5, weight_decay=0.1, estim_lr0=0.25, mask="w", bias_correction=False)
+    updates, _ = tx.update(jax.tree.map(jnp.zeros_like, params), tx.init(params), params)
+    np.testing.assert_allclose(updates["w"], -0.5 * 0.25 * 0.1 * 2, rtol=1e-6)
+    np.testing.assert_array_equal(updates["b"], 0)
+
+
+def test_dog_keeps_its_first_rate_until_it_moves():
+    tx = fg.dog(init_step=("learning_rate", 0.5), eps=0.0)
+    x, _ = walk(tx, jnp.ones(1), jnp.array([[0.0], [0.0], [1.0], [1.0]]))
+    np.testing.assert_allclose(x[:, 0], [1.0, 1.0, 0.5, 0.5 - 0.5 / np.sqrt(2)], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        (("rate", 1.0), ValueError, r"dog: `init_step\[0\]` must be one of 'distance', .*got 'rate'"),
+        (("distance", 0.0), ValueError, r"dog: `init_step\[1\]` must be in \(0, inf\), got 0.0"),
+        (1e-6, TypeError, r"dog: `init_step` must be a pair such as \('heuristic', 1e-6\), got 1e-06"),
+    ],
+)
+def test_dog_refuses_other_beginnings(wrong, error, message):
+    with pytest.raises(error, match=message):
+        fg.dog(init_step=wrong)
+
+
+def test_dowg_begins_somewhere():
+    with pytest.raises(ValueError, match="dowg: `init_estim_sq_dist` must be given where `eps` is 0"):
+        fg.dowg(eps=0.0)
+
+
+def test_l_dog_is_dog_of_each_leaf():
+    params, grads = {"w": jnp.ones(2), "b": jnp.zeros(())}, {"w": jnp.array([3.0, 4.0]), "b": jnp.float32(-1e-3)}
+    ldog = fg.scale_by_distance_over_gradients(0.1)
+    updates, state = ldog.update(grads, ldog.init(params), params)
+    for name in params:
+        alone = fg.scale_by_dog(("heuristic", 0.1))
+        expected, _ = alone.update(grads[name], alone.init(params[name]), params[name])
+        np.testing.assert_allclose(updates[name], expected, rtol=1e-6)
+    assert state.max_dist["b"].shape == state.grad_sum_of_squares["b"].shape == ()
+    stored = fg.scale_by_distance_over_gradients(param_dtype="bfloat16").init(params)
+    assert stored.init_params["w"].dtype == jnp.bfloat16
+
+
+def test_contract_of_l_dog():
+    check_transform(fg.scale_by_distance_over_gradients(), dtypes=("float16",), elementwise=False)
+
+
+def test_cocob_weighs_gradients_by_its_rate():
+    """A constant weight changes nothing, since the rule knows no scale; a weight of 0 is no gradient."""
+    x, grads = jnp.ones(6), jnp.asarray(GRADS, jnp.float32)
+    np.testing.assert_allclose(run(fg.cocob(0.125), x, grads), run(fg.cocob(), x, grads), rtol=1e-6)
+    half = fg.piecewise_constant_schedule(1.0, {10: 0.0})
+    np.testing.assert_allclose(run(fg.cocob(half), x, grads), run(fg.cocob(), x, grads[:10]), rtol=1e-6)
