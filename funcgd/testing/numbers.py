@@ -143,7 +143,7 @@ def check_separation(who: str, of: Any, properties: Properties, tolerance: float
     normal, w = of("normal"), "['w']"
     for scenario in SCENARIOS[-2:]:
         spoilt = of(scenario)
-        if scenario == "NaN":
+        if scenario == "NaN" and not properties.stochastic:
             u = spoilt[w][0, 0]
             demand((np.isnan(u) | np.isinf(u) | (u == 0)).all(), f"{who}: NaN must not become a number, got {u}.")
         if properties.elementwise:
@@ -171,7 +171,7 @@ def check_turning(who: str, of: Any, properties: Properties, tolerance: float) -
     c, normal, turned = "['by_number'][7].others['complex64']", of("normal"), of("turned")
     if c not in normal or properties.stochastic:
         return
-    advice = "declare `complex_ok=False`, and refuse it with `check_real`, if the rule has no complex form"
+    advice = "declare `complex_ok=False`, and refuse complex leaves in `init`, if the rule has no form for them"
     for path, u in normal.items() if properties.turns else ():
         same = is_close(turned[path], u * TURN if path == c else u, tolerance)
         demand(same, f"{who}: updates{path} must turn with a complex leaf, and others stay; {advice}.")
@@ -188,7 +188,7 @@ def check_recovery(who: str, tx: Any, runs: Runs, properties: Properties, of: An
         demand(not stuck.all() or not u.size, f"{who}: updates{path} must not be zero for ever after a huge gradient.")
     if not properties.forgets or properties.stochastic or "value_fn" in tx.needs:
         return
-    quick = jax.tree.map(lambda x: np.where((np.asarray(x) >= 0.9) & (np.asarray(x) < 1), DECAY, x)[()], tx)
+    quick = jax.tree.map(lambda x: np.where((np.asarray(x) > DECAY) & (np.asarray(x) < 1), DECAY, x)[()], tx)
     i, j = SCENARIOS.index("normal"), SCENARIOS.index("huge")
     points = jax.tree.map(lambda p: jnp.broadcast_to(p[i], p.shape), runs.points)
     grads = jax.tree.map(lambda g: jnp.broadcast_to(g[i], g.shape), runs.grads)

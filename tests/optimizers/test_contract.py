@@ -197,6 +197,6 @@ BROKEN = [
 
 @pytest.mark.parametrize(("broken", "said"), BROKEN, ids=[type(tx).__name__ for tx, _ in BROKEN])
 def test_contract_notices(broken, said):
+    elementwise = not isinstance(broken, Broken.couples_leaves)  # for whom that is not the first clause to fail
     with pytest.raises(AssertionError, match=said):
-        elementwise = not isinstance(broken, Broken.couples_leaves)  # not the first clause to fail
         check_transform(broken, dtypes=("float32", "bfloat16", "complex64"), elementwise=elementwise, code=False)

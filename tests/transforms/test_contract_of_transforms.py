@@ -6,15 +6,15 @@ import funcgd as fg
 from funcgd.testing import check_transform
 
 CASES = [
-    (fg.clip_by_block_rms(1.0), {}),
-    (fg.adaptive_grad_clip(0.5), {}),
+    (fg.clip_by_block_rms(1.0), {"elementwise": False}),
+    (fg.adaptive_grad_clip(0.5), {"elementwise": False}),
     (fg.scale_by_param_block_norm(), {"dtypes": ("float32", "bfloat16"), "elementwise": False}),
     (fg.add_noise(0.0, 0.5, 0), {"dtypes": ("float32",)}),  # without noise, so that zero stays zero
     (fg.ema(0.9), {}),
     (fg.ema(0.9, accumulator_dtype="bfloat16"), {"dtypes": ("float32",)}),
-    (fg.centralize(), {}),
+    (fg.centralize(), {"elementwise": False}),
     (fg.zero_nans(), {}),
-    (fg.keep_params_nonnegative(), {}),
+    (fg.keep_params_nonnegative(), {"complex_ok": False}),
 ]
 
 

@@ -13,6 +13,7 @@ ROWS = (
         "https://arxiv.org/abs/1907.08610",
         variants=(lookahead(sgd(0.1, momentum=0.9), 2, 0.8, reset_state=True),),
         needs=("params",),
+        forgets=False,  # the slow parameters are part of the state
     ),
     Row(
         params_ema(sgd(0.1, momentum=0.9), 0.9),

@@ -92,6 +92,7 @@ ROWS = (
         variants=(dpsgd(0.1, 5.0, 0.1, 0, momentum=0.9, nesterov=True),),
         elementwise=False,
         stochastic=True,
+        leafwise=False,
     ),
     Row(
         lbfgs(),
