@@ -58,8 +58,10 @@ from funcgd.optimizers.radam import radam, scale_by_radam
 from funcgd.optimizers.rmsprop import ScaleByRmsState, ScaleByRStdDevState, rmsprop, scale_by_rms, scale_by_stddev
 from funcgd.optimizers.rprop import ScaleByRpropState, rprop, scale_by_rprop
 from funcgd.optimizers.sgd import sgd
+from funcgd.optimizers.shampoo import ScaleByShampooState, scale_by_shampoo, shampoo
 from funcgd.optimizers.sign_sgd import scale_by_sign, sign_sgd, signum
 from funcgd.optimizers.sm3 import ScaleBySM3State, scale_by_sm3, sm3
+from funcgd.optimizers.soap import ScaleBySoapState, scale_by_soap, soap
 from funcgd.optimizers.trust_ratio import fromage, lamb, lars, scale_by_trust_ratio
 from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
@@ -92,7 +94,9 @@ __all__ = [
     "ScaleByRpropState",
     "ScaleByRssState",
     "ScaleBySM3State",
+    "ScaleByShampooState",
     "ScaleBySimplifiedAdEMAMixState",
+    "ScaleBySoapState",
     "acprop",
     "adabelief",
     "adadelta",
@@ -161,18 +165,22 @@ __all__ = [
     "scale_by_rms",
     "scale_by_rprop",
     "scale_by_rss",
+    "scale_by_shampoo",
     "scale_by_shape",
     "scale_by_sign",
     "scale_by_simplified_ademamix",
     "scale_by_sm3",
+    "scale_by_soap",
     "scale_by_stddev",
     "scale_by_trust_ratio",
     "scale_by_yogi",
     "sgd",
+    "shampoo",
     "sign_sgd",
     "signum",
     "simplified_ademamix",
     "sm3",
+    "soap",
     "swa",
     "yogi",
 ]
