@@ -37,7 +37,8 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
         fields = list(data_fields(tx))
     except TypeError:  # a transform of another library
         return {}
-    counts = [count for _, count in tree.get_all_with_path(state, "count") if count is not None]
+    found = tree.get_all_with_path(state, "count") or tree.get_all_with_path(state, "step_count")
+    counts = [count for _, count in found if count is not None]
     step = jnp.maximum(counts[0] - 1, 0) if counts else 0
     found = {name: x for name, x in resolve_all(tx, step).items() if x is not None}
     for name, kind, x in fields:

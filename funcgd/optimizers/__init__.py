@@ -38,6 +38,14 @@ from funcgd.optimizers.prodigy import ProdigyState, prodigy
 from funcgd.optimizers.radam import radam, scale_by_radam
 from funcgd.optimizers.rmsprop import ScaleByRmsState, ScaleByRStdDevState, rmsprop, scale_by_rms, scale_by_stddev
 from funcgd.optimizers.rprop import ScaleByRpropState, rprop, scale_by_rprop
+from funcgd.optimizers.sam import SAMState, sam
+from funcgd.optimizers.schedule_free import (
+    ScheduleFreeState,
+    schedule_free,
+    schedule_free_adamw,
+    schedule_free_eval_params,
+    schedule_free_sgd,
+)
 from funcgd.optimizers.sgd import sgd
 from funcgd.optimizers.sign_sgd import scale_by_sign, sign_sgd, signum
 from funcgd.optimizers.sm3 import ScaleBySM3State, scale_by_sm3, sm3
@@ -53,6 +61,7 @@ __all__ = [
     "MadgradState",
     "ParamsAverageState",
     "ProdigyState",
+    "SAMState",
     "ScaleByAdaDeltaState",
     "ScaleByAdamState",
     "ScaleByAdanState",
@@ -68,6 +77,7 @@ __all__ = [
     "ScaleByRssState",
     "ScaleBySM3State",
     "ScaleBySimplifiedAdEMAMixState",
+    "ScheduleFreeState",
     "acprop",
     "adabelief",
     "adadelta",
@@ -105,6 +115,7 @@ __all__ = [
     "radam",
     "rmsprop",
     "rprop",
+    "sam",
     "scale_by_acprop",
     "scale_by_adadelta",
     "scale_by_adam",
@@ -131,6 +142,10 @@ __all__ = [
     "scale_by_stddev",
     "scale_by_trust_ratio",
     "scale_by_yogi",
+    "schedule_free",
+    "schedule_free_adamw",
+    "schedule_free_eval_params",
+    "schedule_free_sgd",
     "sgd",
     "sign_sgd",
     "signum",
