@@ -20,11 +20,13 @@ from funcgd.optimizers.adopt import adopt, fourth_root, scale_by_adopt
 from funcgd.optimizers.amsgrad import ScaleByAmsgradState, amsgrad, scale_by_amsgrad
 from funcgd.optimizers.dadapt_adamw import DAdaptAdamWState, dadapt_adamw
 from funcgd.optimizers.dpsgd import DifferentiallyPrivateAggregateState, differentially_private_aggregate, dpsgd
+from funcgd.optimizers.cautious import cautious
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
 from funcgd.optimizers.lookahead import LookaheadParams, LookaheadState, lookahead
 from funcgd.optimizers.madgrad import MadgradState, madgrad, scale_by_madgrad
+from funcgd.optimizers.mars import MarsState, mars, mars_correction
 from funcgd.optimizers.nadam import nadam, nadamw
 from funcgd.optimizers.novograd import ScaleByNovogradState, novograd, scale_by_novograd
 from funcgd.optimizers.optimistic import (
@@ -59,6 +61,7 @@ __all__ = [
     "LookaheadParams",
     "LookaheadState",
     "MadgradState",
+    "MarsState",
     "ParamsAverageState",
     "ProdigyState",
     "SAMState",
@@ -94,6 +97,7 @@ __all__ = [
     "dadapt_adamw",
     "differentially_private_aggregate",
     "dpsgd",
+    "cautious",
     "fourth_root",
     "fromage",
     "gradient_descent",
@@ -103,6 +107,8 @@ __all__ = [
     "lion",
     "lookahead",
     "madgrad",
+    "mars",
+    "mars_correction",
     "nadam",
     "nadamw",
     "normalized_gradient_descent",

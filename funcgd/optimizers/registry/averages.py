@@ -1,7 +1,10 @@
 """Averages of parameters, and looks ahead or around."""
 
+from funcgd.optimizers.adam import adam
+from funcgd.optimizers.cautious import cautious
 from funcgd.optimizers.gradient_descent import normalized_gradient_descent
 from funcgd.optimizers.lookahead import lookahead
+from funcgd.optimizers.mars import mars
 from funcgd.optimizers.parameter_averages import params_ema, swa
 from funcgd.optimizers.registry.row import Row
 from funcgd.optimizers.sam import sam
@@ -63,6 +66,23 @@ ROWS = (
         "https://arxiv.org/abs/2010.01412",
         variants=(sam(sgd(0.1, momentum=0.9), normalized_gradient_descent(0.05)),),
         needs=("params", "value_fn or grad_fn"),
+        elementwise=False,
+    ),
+    Row(
+        cautious(sgd(0.1, momentum=0.9)),
+        2024,
+        "Liang, Chen, Liu, Liu, Cautious optimizers: improving training with one line of code",
+        "https://arxiv.org/abs/2411.16085",
+        variants=(cautious(adam(0.01), eps=0.0),),
+        elementwise=False,
+    ),
+    Row(
+        mars(0.01),
+        2024,
+        "Yuan, Liu, Wu, Zhou, Gu, MARS: unleashing the power of variance reduction for training large models",
+        "https://arxiv.org/abs/2411.10438",
+        variants=(mars(0.01, gamma=1.0, weight_decay=0.1, exact=True),),
+        needs=("params",),
         elementwise=False,
     ),
 )
