@@ -51,6 +51,13 @@ from funcgd.optimizers.schedule_free import (
 from funcgd.optimizers.sgd import sgd
 from funcgd.optimizers.sign_sgd import scale_by_sign, sign_sgd, signum
 from funcgd.optimizers.sm3 import ScaleBySM3State, scale_by_sm3, sm3
+from funcgd.optimizers.sophia import (
+    HutchinsonState,
+    SophiaState,
+    hutchinson_estimator_diag_hessian,
+    scale_by_sophia,
+    sophia,
+)
 from funcgd.optimizers.trust_ratio import fromage, lamb, lars, scale_by_trust_ratio
 from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
@@ -58,6 +65,7 @@ __all__ = [
     "DAdaptAdamWState",
     "DifferentiallyPrivateAggregateState",
     "FactoredState",
+    "HutchinsonState",
     "LookaheadParams",
     "LookaheadState",
     "MadgradState",
@@ -81,6 +89,7 @@ __all__ = [
     "ScaleBySM3State",
     "ScaleBySimplifiedAdEMAMixState",
     "ScheduleFreeState",
+    "SophiaState",
     "acprop",
     "adabelief",
     "adadelta",
@@ -101,6 +110,7 @@ __all__ = [
     "fourth_root",
     "fromage",
     "gradient_descent",
+    "hutchinson_estimator_diag_hessian",
     "lamb",
     "lars",
     "lbfgs",
@@ -145,6 +155,7 @@ __all__ = [
     "scale_by_sign",
     "scale_by_simplified_ademamix",
     "scale_by_sm3",
+    "scale_by_sophia",
     "scale_by_stddev",
     "scale_by_trust_ratio",
     "scale_by_yogi",
@@ -157,6 +168,7 @@ __all__ = [
     "signum",
     "simplified_ademamix",
     "sm3",
+    "sophia",
     "swa",
     "yogi",
 ]
