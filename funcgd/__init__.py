@@ -28,5 +28,6 @@ from funcgd.projections import *
 from funcgd.schedules import *
 from funcgd.solvers import *
 from funcgd.training import *
+from funcgd.training import microbatching
 from funcgd.training import stopping as stop
 from funcgd.transforms import *

@@ -41,6 +41,8 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
     counts = [count for _, count in places if count is not None]
     step = jnp.maximum(counts[0] - 1, 0) if counts else 0
     found = {name: x for name, x in resolve_all(tx, step).items() if x is not None}
+    if hasattr(tx, "in_use"):  # numbers that stand in the state
+        found |= tx.in_use(state)
     for name, kind, x in fields:
         if kind == "plain" and hasattr(x, "update"):
             found[name] = hyperparameters(x, _state_of(tx, name, state))

@@ -3,7 +3,13 @@
 from funcgd.optimizers.acprop import acprop, scale_by_acprop
 from funcgd.optimizers.adabelief import ScaleByBeliefState, adabelief, scale_by_belief
 from funcgd.optimizers.adadelta import ScaleByAdaDeltaState, adadelta, scale_by_adadelta
-from funcgd.optimizers.adafactor import FactoredState, adafactor, scale_by_factored_rms, scale_by_param_block_rms
+from funcgd.optimizers.adafactor import (
+    FactoredState,
+    adafactor,
+    scale_by_factored_rms,
+    scale_by_param_block_norm,
+    scale_by_param_block_rms,
+)
 from funcgd.optimizers.adagrad import ScaleByRssState, adagrad, scale_by_rss
 from funcgd.optimizers.adam import ScaleByAdamState, adam, adamw, scale_by_adam
 from funcgd.optimizers.adamax import adamax, adamaxw, scale_by_adamax
@@ -18,7 +24,18 @@ from funcgd.optimizers.ademamix import (
 )
 from funcgd.optimizers.adopt import adopt, fourth_root, scale_by_adopt
 from funcgd.optimizers.amsgrad import ScaleByAmsgradState, amsgrad, scale_by_amsgrad
+from funcgd.optimizers.cocob import COCOBState, cocob, scale_by_cocob
 from funcgd.optimizers.dadapt_adamw import DAdaptAdamWState, dadapt_adamw
+from funcgd.optimizers.distance_over_gradients import (
+    DoGState,
+    DoWGState,
+    ScaleByDistanceOverGradientsState,
+    dog,
+    dowg,
+    scale_by_distance_over_gradients,
+    scale_by_dog,
+    scale_by_dowg,
+)
 from funcgd.optimizers.dpsgd import DifferentiallyPrivateAggregateState, differentially_private_aggregate, dpsgd
 from funcgd.optimizers.cautious import cautious
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
@@ -27,7 +44,9 @@ from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
 from funcgd.optimizers.lookahead import LookaheadParams, LookaheadState, lookahead
 from funcgd.optimizers.madgrad import MadgradState, madgrad, scale_by_madgrad
 from funcgd.optimizers.mars import MarsState, mars, mars_correction
+from funcgd.optimizers.muon import MuonDimensionNumbers, MuonState, muon, scale_by_muon, scale_by_shape
 from funcgd.optimizers.nadam import nadam, nadamw
+from funcgd.optimizers.noisy_sgd import noisy_sgd
 from funcgd.optimizers.novograd import ScaleByNovogradState, novograd, scale_by_novograd
 from funcgd.optimizers.optimistic import (
     optimistic_adam,
@@ -62,14 +81,19 @@ from funcgd.optimizers.trust_ratio import fromage, lamb, lars, scale_by_trust_ra
 from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
 __all__ = [
+    "COCOBState",
     "DAdaptAdamWState",
     "DifferentiallyPrivateAggregateState",
+    "DoGState",
+    "DoWGState",
     "FactoredState",
     "HutchinsonState",
     "LookaheadParams",
     "LookaheadState",
     "MadgradState",
     "MarsState",
+    "MuonDimensionNumbers",
+    "MuonState",
     "ParamsAverageState",
     "ProdigyState",
     "SAMState",
@@ -79,6 +103,7 @@ __all__ = [
     "ScaleByAdemamixState",
     "ScaleByAmsgradState",
     "ScaleByBeliefState",
+    "ScaleByDistanceOverGradientsState",
     "ScaleByLBFGSState",
     "ScaleByLionState",
     "ScaleByNovogradState",
@@ -103,8 +128,11 @@ __all__ = [
     "ademamix",
     "adopt",
     "amsgrad",
+    "cocob",
     "dadapt_adamw",
     "differentially_private_aggregate",
+    "dog",
+    "dowg",
     "dpsgd",
     "cautious",
     "fourth_root",
@@ -119,8 +147,10 @@ __all__ = [
     "madgrad",
     "mars",
     "mars_correction",
+    "muon",
     "nadam",
     "nadamw",
+    "noisy_sgd",
     "normalized_gradient_descent",
     "novograd",
     "optimistic_adam",
@@ -141,17 +171,24 @@ __all__ = [
     "scale_by_adopt",
     "scale_by_amsgrad",
     "scale_by_belief",
+    "scale_by_cocob",
+    "scale_by_distance_over_gradients",
+    "scale_by_dog",
+    "scale_by_dowg",
     "scale_by_factored_rms",
     "scale_by_lbfgs",
     "scale_by_lion",
     "scale_by_madgrad",
+    "scale_by_muon",
     "scale_by_novograd",
     "scale_by_optimistic_gradient",
+    "scale_by_param_block_norm",
     "scale_by_param_block_rms",
     "scale_by_radam",
     "scale_by_rms",
     "scale_by_rprop",
     "scale_by_rss",
+    "scale_by_shape",
     "scale_by_sign",
     "scale_by_simplified_ademamix",
     "scale_by_sm3",

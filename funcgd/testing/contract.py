@@ -245,7 +245,7 @@ def check_value(tx: Any, code: bool) -> None:
 def _parts(x: Any) -> Iterator[Any]:
     if isinstance(x, Held):
         yield x.item
-    elif dataclasses.is_dataclass(x) or isinstance(x, tuple):
+    elif isinstance(x, tuple) or (dataclasses.is_dataclass(x) and not isinstance(x, type)):
         yield x
         children = x if isinstance(x, tuple) else (getattr(x, f.name) for f in dataclasses.fields(x))
         for child in children:
