@@ -57,7 +57,8 @@ def checked_update(method: Callable) -> Callable:
             if all((params if name == "params" else extra.get(name)) is None for name in names):
                 more = "" if need == "params" else f", {names[0]}=…"
                 raise ValueError(
-                    f"{who}: needs `{'` or `'.join(names)}`; call update(grads, state, params{more}). Chains of other libraries may drop extras: use fg.chain."
+                    f"{who}: needs `{'` or `'.join(names)}`; call update(grads, state, params{more}). "
+                    f"Chains of other libraries may drop extras: use fg.chain."
                 )
         validate.check_leaves(who, "grads", grads)
         source = "as in params"

@@ -24,6 +24,7 @@ from funcgd.optimizers.ademamix import (
 )
 from funcgd.optimizers.adopt import adopt, fourth_root, scale_by_adopt
 from funcgd.optimizers.amsgrad import ScaleByAmsgradState, amsgrad, scale_by_amsgrad
+from funcgd.optimizers.cautious import cautious
 from funcgd.optimizers.cocob import COCOBState, cocob, scale_by_cocob
 from funcgd.optimizers.dadapt_adamw import DAdaptAdamWState, dadapt_adamw
 from funcgd.optimizers.distance_over_gradients import (
@@ -37,7 +38,6 @@ from funcgd.optimizers.distance_over_gradients import (
     scale_by_dowg,
 )
 from funcgd.optimizers.dpsgd import DifferentiallyPrivateAggregateState, differentially_private_aggregate, dpsgd
-from funcgd.optimizers.cautious import cautious
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
@@ -128,13 +128,13 @@ __all__ = [
     "ademamix",
     "adopt",
     "amsgrad",
+    "cautious",
     "cocob",
     "dadapt_adamw",
     "differentially_private_aggregate",
     "dog",
     "dowg",
     "dpsgd",
-    "cautious",
     "fourth_root",
     "fromage",
     "gradient_descent",

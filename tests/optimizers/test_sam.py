@@ -97,7 +97,7 @@ def test_gradient_functions_know_which_gradient_is_asked_for():
     tx = fg.sam(fg.sgd(0.1), NORMAL, 4, opaque_mode=True)
     tx.update(jnp.ones(2), tx.init(jnp.ones(2)), jnp.ones(2), grad_fn=grad_fn)
     assert asked == [0, 1, 2]
-    with pytest.raises(ValueError, match="sam.update: needs `value_fn` or `grad_fn`; call"):
+    with pytest.raises(ValueError, match=r"sam\.update: needs `value_fn` or `grad_fn`; call"):
         tx.update(jnp.ones(2), tx.init(jnp.ones(2)), jnp.ones(2))
 
 

@@ -111,5 +111,5 @@ def test_fit_passes_what_it_needs():
     tx = fg.sophia(fg.linear_schedule(0.1, 0.0, 160), b1=0.5, b2=0.5, gamma=1.0, update_interval=2)
     run = fg.fit(loss, jnp.zeros(2), tx, data, batch_size=8, epochs=80, key=jax.random.key(0), progress=False)
     np.testing.assert_allclose(run.params, [1.0, 1.0], atol=0.02)
-    with pytest.raises(ValueError, match="sophia.update: needs `value_fn` or `obj_fn`; call"):
+    with pytest.raises(ValueError, match=r"sophia\.update: needs `value_fn` or `obj_fn`; call"):
         tx.update(jnp.zeros(2), tx.init(jnp.zeros(2)), jnp.zeros(2))

@@ -77,7 +77,7 @@ ROWS = (
         elementwise=False,
     ),
     Row(
-        mars(0.01, max_norm=2.0),
+        mars(0.01, max_norm=3.0),
         2024,
         "Yuan, Liu, Wu, Zhou, Gu, MARS: unleashing the power of variance reduction for training large models",
         "https://arxiv.org/abs/2411.10438",
