@@ -14,21 +14,27 @@ import numpy as np
 from funcgd.core import numerics
 from funcgd.core.tree_entries import allclose, cast_like, clip, conj, max, min, real
 from funcgd.core.tree_find import get, get_all_with_path, set
+from funcgd.core.tree_kinds import batch_shape, dtype, map_params
+from funcgd.core.tree_moments import bias_correction, update_infinity_moment, update_moment, update_moment_per_elem_norm
 from funcgd.core.tree_random import random_like, split_key_like, unwrap_random_key_data
 
 __all__ = [
     "add",
     "add_scale",
     "allclose",
+    "batch_shape",
+    "bias_correction",
     "cast",
     "cast_like",
     "clip",
     "conj",
     "div",
+    "dtype",
     "equal",
     "full_like",
     "get",
     "get_all_with_path",
+    "map_params",
     "max",
     "max_norm",
     "min",
@@ -45,6 +51,9 @@ __all__ = [
     "sub",
     "sum",
     "unwrap_random_key_data",
+    "update_infinity_moment",
+    "update_moment",
+    "update_moment_per_elem_norm",
     "vdot",
     "where",
     "zeros_like",

@@ -14,15 +14,15 @@ from funcgd.core.values import Held
 
 def moment(params: Params, dtype: Any = None, fill_value: Any = 0) -> Any:
     """A slot like `params` in `dtype`, or else in at least float32; complex where the parameters are."""
+    return jax.tree.map(lambda p: jnp.full(jnp.shape(p), fill_value, _stored(p, dtype)), params)
 
-    def slot(p: Any) -> jax.Array:
-        own = jnp.result_type(p)
-        kind = numerics.wide_dtype(own) if dtype is None else jnp.dtype(dtype)
-        if jnp.issubdtype(own, jnp.complexfloating):
-            kind = np.complex128 if jnp.finfo(kind).bits == 64 else np.complex64
-        return jnp.full(jnp.shape(p), fill_value, kind)
 
-    return jax.tree.map(slot, params)
+def _stored(p: Any, dtype: Any) -> np.dtype:
+    own = jnp.result_type(p)
+    kind = numerics.wide_dtype(own) if dtype is None else jnp.dtype(dtype)
+    if jnp.issubdtype(own, jnp.complexfloating):
+        kind = np.dtype(np.complex128 if jnp.finfo(kind).bits == 64 else np.complex64)
+    return kind
 
 
 def second_moment(params: Params, fill_value: Any = 0) -> Any:
@@ -32,7 +32,7 @@ def second_moment(params: Params, fill_value: Any = 0) -> Any:
 
 def copied(params: Params, dtype: Any = None) -> Any:
     """`params` as a slot, in `dtype` or else in at least float32: never an alias of them."""
-    return jax.tree.map(lambda p, slot: jnp.array(p, slot.dtype, copy=True), params, moment(params, dtype))
+    return jax.tree.map(lambda p: jnp.array(p, _stored(p, dtype), copy=True), params)
 
 
 def scalar(params: Params, fill_value: Any = 0) -> jax.Array:
@@ -49,6 +49,8 @@ def from_slot(slot: Any, params: Params, rule: Callable[[Any, Any], Any] = lambd
     def one(x: Any, p: Any) -> Any:
         if x is None or isinstance(x, Held):
             return p
-        return jnp.asarray(rule(x, numerics.widen(p, numerics.wide_dtype(x.dtype))), jnp.result_type(p))
+        dtype = numerics.wide_dtype(jnp.result_type(x), jnp.result_type(p))
+        with jax.numpy_dtype_promotion("standard"):  # a complex leaf meets real numbers
+            return jnp.asarray(rule(numerics.widen(x, dtype), numerics.widen(p, dtype)), jnp.result_type(p))
 
     return jax.tree.map(one, slot, params, is_leaf=lambda x: x is None or isinstance(x, Held))

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 import funcgd as fg
+from funcgd.testing import check_transform
 from funcgd.testing.fixtures import precision
 from tests.optimizers.oracles import parameter_free
 from tests.optimizers.test_oracles import GRADS, STEPS, THETA, run
 
 ONES = np.ones(STEPS)
+LENGTH = np.linalg.norm(THETA)
 FALLING, ETAS = fg.linear_schedule(1.0, 0.0, STEPS), 1 - np.arange(STEPS) / STEPS
 
 CASES = {
@@ -43,6 +45,24 @@ CASES = {
         (ETAS, 0.8, 0.9, 1e-3, 0.01),
         {"debias": False},
     ),
+    "dog": (fg.dog(), parameter_free.dog, (("distance", 1e-6 * (1 + LENGTH)),), {}),
+    "dog that grows": (
+        fg.dog(0.5, ("distance", 0.1), 1e-3, 0.1),
+        parameter_free.dog,
+        (("distance", 0.1), 1e-3, 0.1, 0.5),
+        {},
+    ),
+    "dog from a rate": (fg.dog(init_step=("learning_rate", 1e-3)), parameter_free.dog, (("rate", 1e-3),), {}),
+    "ldog": (
+        fg.scale_by_distance_over_gradients(0.1, 1e-3, global_scale=-0.5),
+        parameter_free.dog,
+        (("distance", 0.1 * (1 + LENGTH)), 1e-3, 0.0, 0.5),
+        {},
+    ),
+    "cocob": (fg.cocob(), parameter_free.cocob, (), {}),
+    "cocob, all": (fg.cocob(FALLING, 2.0, 0.1, 0.1), parameter_free.cocob, (2.0, 0.1, 0.1, ETAS), {}),
+    "dowg": (fg.dowg(), parameter_free.dowg, (), {}),
+    "dowg that grows": (fg.dowg(0.5, 0.1, 1e-3, 0.1), parameter_free.dowg, (0.1, 1e-3, 0.1, 0.5), {}),
 }
 
 
@@ -62,8 +82,20 @@ def test_rules_are_those_of_their_papers(case, dtype):
 FADING = fg.linear_schedule(
     1.0, 0.0, 2000
 )  # a factor that falls, as for any optimizer whose steps do not by themselves
-FREE = {"prodigy": fg.prodigy(FADING), "dadapt_adamw": fg.dadapt_adamw(FADING)}
-ESTIMATES = {"prodigy": "estim_lr", "dadapt_adamw": "estim_lr"}  # fields that never fall
+FREE = {
+    "prodigy": fg.prodigy(FADING),
+    "dadapt_adamw": fg.dadapt_adamw(FADING),
+    "dog": fg.dog(),
+    "dowg": fg.dowg(),
+    "cocob": fg.cocob(),
+}
+ENTRYWISE = ("prodigy", "dadapt_adamw", "cocob")
+ESTIMATES = {  # fields that never fall
+    "prodigy": "estim_lr",
+    "dadapt_adamw": "estim_lr",
+    "dog": "max_dist",
+    "dowg": "estim_sq_dist",
+}
 CURVATURES = jnp.array([1.0, 10.0, 100.0])
 
 
@@ -100,9 +132,10 @@ def logistic_loss(w, x, y):
 
 
 @pytest.mark.parametrize("name", FREE)
-def test_logistic_regression_with_features_of_all_scales_is_solved_without_a_rate(name):
+def test_logistic_regression_is_solved_without_a_rate(name):
+    """With features of scales from 0.03 to 3 for those whose steps are scaled entry by entry."""
     rng = np.random.default_rng(0)
-    scales = np.array([0.03, 0.3, 3.0])
+    scales = np.array([0.03, 0.3, 3.0]) if name in ENTRYWISE else np.ones(3)
     features = jnp.asarray(rng.standard_normal((64, 3)) * scales, jnp.float32)
     labels = jnp.asarray(np.sign(rng.standard_normal(64) + features @ (1 / scales)), jnp.float32)
     best = fg.minimize(lambda w: logistic_loss(w, features, labels), jnp.zeros(3), fg.LBFGS(), max_steps=200).value
@@ -111,12 +144,17 @@ def test_logistic_regression_with_features_of_all_scales_is_solved_without_a_rat
     assert values[-1] - best < 0.01
 
 
-BEGINNINGS = {"prodigy": "estim_lr0", "dadapt_adamw": "estim_lr0"}
+BEGINNINGS = {
+    "prodigy": lambda d: {"estim_lr0": d},
+    "dadapt_adamw": lambda d: {"estim_lr0": d},
+    "dog": lambda d: {"init_step": ("distance", d)},
+    "dowg": lambda d: {"init_estim_sq_dist": d**2},
+}
 
 
 @pytest.mark.parametrize("name", BEGINNINGS)
 def test_the_first_estimate_may_be_wrong_by_orders_of_magnitude(name):
-    stack = fg.stack([dataclasses.replace(FREE[name], **{BEGINNINGS[name]: 10.0**k}) for k in range(-6, 1)])
+    stack = fg.stack([dataclasses.replace(FREE[name], **BEGINNINGS[name](10.0**k)) for k in range(-6, 1)])
     minimiser = jnp.array([5.0, -2.0, 1.0])
     runs = jax.vmap(functools.partial(descend, bowl), in_axes=(0, None, None, None))
     _, values = runs(stack, jnp.ones(3), minimiser, jnp.float32(1.0))
@@ -146,13 +184,13 @@ def test_row_32_zero_gradients_at_first_and_zero_parameters(name, start, dtype):
     x, states = walk(FREE[name], jnp.full(2, start, dtype), grads)
     assert all(np.isfinite(np.asarray(leaf, np.float64)).all() for leaf in jax.tree.leaves((x, states)))
     np.testing.assert_array_equal(x[:3], np.full((3, 2), start))
-    estimate = np.asarray(fg.tree.get(states, ESTIMATES[name]))
-    assert (np.diff(estimate) >= 0).all()
+    if name in ESTIMATES:
+        assert (np.diff(fg.tree.get(states, ESTIMATES[name])) >= 0).all()
     if start == 0 or dtype == "float32":  # steps of 1e-6 are rounded away in 1 + 1e-6 of float16
         assert x[-1, 0] < start < x[-1, 1]
 
 
-@pytest.mark.parametrize("name", FREE)
+@pytest.mark.parametrize("name", ESTIMATES)
 def test_row_32_the_estimate_never_falls_and_never_is_nan(name):
     rng = np.random.default_rng(0)
     grads = rng.standard_normal((40, 3)) * 10.0 ** rng.integers(-20, 20, (40, 3)) * rng.integers(0, 2, (40, 1))
@@ -186,3 +224,52 @@ def test_decay_is_decoupled_and_masked(make):
     updates, _ = tx.update(jax.tree.map(jnp.zeros_like, params), tx.init(params), params)
     np.testing.assert_allclose(updates["w"], -0.5 * 0.25 * 0.1 * 2, rtol=1e-6)
     np.testing.assert_array_equal(updates["b"], 0)
+
+
+def test_dog_keeps_its_first_rate_until_it_moves():
+    tx = fg.dog(init_step=("learning_rate", 0.5), eps=0.0)
+    x, _ = walk(tx, jnp.ones(1), jnp.array([[0.0], [0.0], [1.0], [1.0]]))
+    np.testing.assert_allclose(x[:, 0], [1.0, 1.0, 0.5, 0.5 - 0.5 / np.sqrt(2)], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        (("rate", 1.0), ValueError, r"dog: `init_step\[0\]` must be one of 'distance', .*got 'rate'"),
+        (("distance", 0.0), ValueError, r"dog: `init_step\[1\]` must be in \(0, inf\), got 0.0"),
+        (1e-6, TypeError, r"dog: `init_step` must be a pair such as \('heuristic', 1e-6\), got 1e-06"),
+    ],
+)
+def test_dog_refuses_other_beginnings(wrong, error, message):
+    with pytest.raises(error, match=message):
+        fg.dog(init_step=wrong)
+
+
+def test_dowg_begins_somewhere():
+    with pytest.raises(ValueError, match="dowg: `init_estim_sq_dist` must be given where `eps` is 0"):
+        fg.dowg(eps=0.0)
+
+
+def test_l_dog_is_dog_of_each_leaf():
+    params, grads = {"w": jnp.ones(2), "b": jnp.zeros(())}, {"w": jnp.array([3.0, 4.0]), "b": jnp.float32(-1e-3)}
+    ldog = fg.scale_by_distance_over_gradients(0.1)
+    updates, state = ldog.update(grads, ldog.init(params), params)
+    for name in params:
+        alone = fg.scale_by_dog(("heuristic", 0.1))
+        expected, _ = alone.update(grads[name], alone.init(params[name]), params[name])
+        np.testing.assert_allclose(updates[name], expected, rtol=1e-6)
+    assert state.max_dist["b"].shape == state.grad_sum_of_squares["b"].shape == ()
+    stored = fg.scale_by_distance_over_gradients(param_dtype="bfloat16").init(params)
+    assert stored.init_params["w"].dtype == jnp.bfloat16
+
+
+def test_contract_of_l_dog():
+    check_transform(fg.scale_by_distance_over_gradients(), dtypes=("float16",), elementwise=False)
+
+
+def test_cocob_weighs_gradients_by_its_rate():
+    """A constant weight changes nothing, since the rule knows no scale; a weight of 0 is no gradient."""
+    x, grads = jnp.ones(6), jnp.asarray(GRADS, jnp.float32)
+    np.testing.assert_allclose(run(fg.cocob(0.125), x, grads), run(fg.cocob(), x, grads), rtol=1e-6)
+    half = fg.piecewise_constant_schedule(1.0, {10: 0.0})
+    np.testing.assert_allclose(run(fg.cocob(half), x, grads), run(fg.cocob(), x, grads[:10]), rtol=1e-6)

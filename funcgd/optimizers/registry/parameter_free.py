@@ -1,10 +1,20 @@
 """Steps whose length is found, not chosen."""
 
+from funcgd.optimizers.cocob import cocob
 from funcgd.optimizers.dadapt_adamw import dadapt_adamw
+from funcgd.optimizers.distance_over_gradients import dog, dowg
 from funcgd.optimizers.prodigy import prodigy
 from funcgd.optimizers.registry.row import Row
 
 ROWS: tuple[Row, ...] = (
+    Row(
+        cocob(),
+        2017,
+        "Orabona, Tommasi, Training deep networks without learning rates through coin betting",
+        "https://arxiv.org/abs/1705.07795",
+        needs=("params",),
+        scale_invariant=True,
+    ),
     Row(
         prodigy(),
         2023,
@@ -21,6 +31,26 @@ ROWS: tuple[Row, ...] = (
         "Defazio, Mishchenko, Learning-rate-free learning by D-adaptation",
         "https://arxiv.org/abs/2301.07733",
         variants=(dadapt_adamw(weight_decay=0.1, bias_correction=False),),
+        needs=("params",),
+        elementwise=False,
+        scale_invariant=True,
+    ),
+    Row(
+        dog(),
+        2023,
+        "Ivgi, Hinder, Carmon, DoG is SGD's best friend: a parameter-free dynamic step size schedule",
+        "https://arxiv.org/abs/2302.12022",
+        variants=(dog(init_step=("learning_rate", 1e-3), weight_decay=0.1),),
+        needs=("params",),
+        elementwise=False,
+        scale_invariant=True,
+    ),
+    Row(
+        dowg(init_estim_sq_dist=1e-4),
+        2023,
+        "Khaled, Mishchenko, Jin, DoWG unleashed: an efficient universal parameter-free gradient descent method",
+        "https://arxiv.org/abs/2305.16284",
+        variants=(dowg(weight_decay=0.1),),
         needs=("params",),
         elementwise=False,
         scale_invariant=True,

@@ -37,3 +37,39 @@ def dadapt_adam(theta, grads, etas, b1=0.9, b2=0.999, eps=1e-8, d=1e-6, decay=0.
         theta = theta - m / (np.sqrt(v) + eps) - rate * decay * theta
         d = max(d, r / ((1 - b) * np.sum(np.abs(s))))
     return theta
+
+
+def dog(theta, grads, first, eps=1e-8, decay=0.0, eta=1.0):
+    """Algorithm 1, from a first distance, or from a first rate where that is "rate"."""
+    start, total, r = theta, 0.0, 0.0 if first[0] == "rate" else first[1]
+    for g in grads:
+        g = g + decay * theta
+        total = total + np.sum(g**2)
+        r = max(r, np.sqrt(np.sum((theta - start) ** 2)))
+        theta = theta - eta * (r / np.sqrt(total + eps) if r > 0 else first[1]) * g
+    return theta
+
+
+def dowg(theta, grads, square=1e-4, eps=1e-4, decay=0.0, eta=1.0):
+    """Algorithm 1, with the squared distance it begins with."""
+    start, v = theta, 0.0
+    for g in grads:
+        g = g + decay * theta
+        square = max(square, np.sum((theta - start) ** 2))
+        v = v + square * np.sum(g**2)
+        theta = theta - eta * square / (np.sqrt(v) + eps) * g
+    return theta
+
+
+def cocob(theta, grads, alpha=100.0, first=1e-8, decay=0.0, etas=None):
+    """Algorithm 2, of weighted gradients, with the first L."""
+    w1, w, largest = theta, theta, np.full_like(theta, first)
+    total, reward, theta = 0 * w, 0 * w, 0 * w
+    for g, eta in zip(grads, np.ones(len(grads)) if etas is None else etas, strict=True):
+        g = -eta * (g + decay * w)
+        largest = np.maximum(largest, np.abs(g))
+        total = total + np.abs(g)
+        reward = np.maximum(reward + (w - w1) * g, 0)
+        theta = theta + g
+        w = w1 + theta / (largest * np.maximum(total + largest, alpha * largest)) * (largest + reward)
+    return w
