@@ -12,38 +12,28 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "adding_an_optimizer.md"
-STEP = re.compile(r"^```python\n# (\S+\.py)(?:: ([^\n]+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+STEP = re.compile(r"^```python\n# (\S+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BUILT = shutil.ignore_patterns("_build", "gallery", "__pycache__")
 
 
-def after(text, *kinds, named=None):
-    """The number of lines up to the end of the last statement of these kinds; that assigns to `named`."""
-    statements = [node for node in ast.parse(text).body if isinstance(node, kinds)]
-    if named:
-        statements = [node for node in statements if ast.unparse(getattr(node, "targets", [node])[0]) == named]
-    return statements[-1].end_lineno
-
-
-def put(path, where, code):
-    """A new file; or lines in a file, where the words say: an import, at its end, in the brackets of a NAME."""
-    if where is None:
-        assert not path.exists()
+def put(path, code):
+    """A new file; or into one that is there: imports to imports, entries to the end of a list, functions to the end."""
+    if not path.exists():
         path.write_text(code)
         return
     lines = path.read_text().splitlines()
-    imports, rest = [], code.splitlines()
-    if where.startswith("an import"):
-        imports, _, rest = (part.splitlines() for part in code.partition("\n\n"))
-    if where == "at its end":
-        lines += ["", "", *rest]
-    elif name := re.search(r"\bin (\w+)$", where):
-        end = after(path.read_text(), ast.Assign, named=name[1]) - 1  # before the closing bracket
-        lines[end:end] = ["    " + line for line in rest]
-    else:
-        assert not rest, f"where do they go: {rest}"
-    if imports:
-        end = after(path.read_text(), ast.ImportFrom)
-        lines[end:end] = imports
+    for new in reversed(ast.parse(code).body):  # so that lines above stay where they are
+        body = ast.parse("\n".join(lines)).body
+        segment = code.splitlines()[new.lineno - 1 : new.end_lineno]
+        if isinstance(new, ast.ImportFrom):
+            end = [node for node in body if isinstance(node, ast.ImportFrom)][-1].end_lineno
+        elif isinstance(new, ast.Assign):
+            assert "..." in segment[1]
+            name, segment = ast.unparse(new.targets[0]), segment[2:-1]
+            (end,) = [node.end_lineno - 1 for node in body if f"{name} = " in ast.unparse(node)[: len(name) + 3]]
+        else:
+            end, segment = len(lines), ["", "", *segment]
+        lines[end:end] = segment
     path.write_text("\n".join(lines) + "\n")
 
 
@@ -55,8 +45,8 @@ def project(tmp_path_factory):
         shutil.copytree(ROOT / folder, copy / folder, ignore=BUILT)
     for file in ("README.md", "pyproject.toml"):
         shutil.copy(ROOT / file, copy)
-    for path, where, code in STEP.findall(PAGE.read_text()):
-        put(copy / path, where or None, code)
+    for path, code in STEP.findall(PAGE.read_text()):
+        put(copy / path, code)
     return copy
 
 
