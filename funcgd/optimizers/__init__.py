@@ -36,6 +36,7 @@ from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
 from funcgd.optimizers.lookahead import LookaheadParams, LookaheadState, lookahead
 from funcgd.optimizers.madgrad import MadgradState, madgrad, scale_by_madgrad
+from funcgd.optimizers.mechanize import MechanicState, mechanize
 from funcgd.optimizers.nadam import nadam, nadamw
 from funcgd.optimizers.novograd import ScaleByNovogradState, novograd, scale_by_novograd
 from funcgd.optimizers.optimistic import (
@@ -65,6 +66,7 @@ __all__ = [
     "LookaheadParams",
     "LookaheadState",
     "MadgradState",
+    "MechanicState",
     "ParamsAverageState",
     "ProdigyState",
     "ScaleByAdaDeltaState",
@@ -111,6 +113,7 @@ __all__ = [
     "lion",
     "lookahead",
     "madgrad",
+    "mechanize",
     "nadam",
     "nadamw",
     "normalized_gradient_descent",
