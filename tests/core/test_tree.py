@@ -57,7 +57,7 @@ def test_a_number_keeps_the_dtype_of_the_leaves():
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("make", [float, jnp.float32, np.float32], ids=["float", "array", "numpy"])
 def test_numbers_of_any_precision_keep_the_dtype_and_are_rounded_once(dtype, make):
-    """0.1 is no number of 16 bits: rounded before the product, a third of these would be off by one digit."""
+    """0.1 is no number of 16 bits: rounded before the product, it puts a fifth of these off by one digit."""
     x = jnp.arange(1, 200, dtype=dtype)
     scaled, moved = fg.tree.scale(make(0.1), x), fg.tree.add_scale(x, make(0.1), x)
     for found, exact in ((scaled, 0.1), (moved, 1.1)):
