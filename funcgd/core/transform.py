@@ -84,7 +84,7 @@ class Transform:
 
     @property
     def needs(self) -> frozenset[str]:
-        """The optional arguments that `update` cannot do without: "params", or names of extras."""
+        """The optional arguments that `update` cannot do without: "params", or names of extras, also "a or b"."""
         return frozenset()
 
     @property

@@ -1,6 +1,7 @@
 """Which leaves take part: a pytree of booleans, a function that makes one, or names of paths."""
 
 import re
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import jax
@@ -135,15 +136,15 @@ def flags_of(who: str, mask: Any, params: Params) -> Any:
     return broadcast(who, "mask", flags, params)
 
 
-def broadcast(who: str, what: str, prefix: Any, params: Params) -> Any:
+def broadcast(
+    who: str, what: str, prefix: Any, params: Params, is_leaf: Callable[[Any], bool] = lambda x: x is None
+) -> Any:
     """A tree like `params`, each leaf of which is what `prefix` has there or above, None included.
 
     Raises:
         ValueError: if it is no prefix of the tree of `params`.
     """
     try:
-        return jax.tree.map(
-            lambda x, part: jax.tree.map(lambda _: x, part), prefix, params, is_leaf=lambda x: x is None
-        )
+        return jax.tree.map(lambda x, part: jax.tree.map(lambda _: x, part), prefix, params, is_leaf=is_leaf)
     except ValueError as error:
         raise ValueError(f"{who}: `{what}` must be a prefix of the parameters' tree: {error}") from error
