@@ -27,6 +27,7 @@ from funcgd.optimizers import *
 from funcgd.projections import *
 from funcgd.schedules import *
 from funcgd.solvers import *
+from funcgd.solvers import assignment
 from funcgd.training import *
 from funcgd.training import microbatching
 from funcgd.training import stopping as stop

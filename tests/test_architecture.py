@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,14 @@ def test_tables_are_those_of_the_registry(page):
     assert all(f"`fg.{name}`" in page.read_text() for name in ROWS)
 
 
+# The names of core/types.py that have a sentence behind them.
+ALIASES = {
+    node.target.id
+    for node, sentence in itertools.pairwise(ast.parse((PACKAGE / "core" / "types.py").read_text()).body)
+    if isinstance(node, ast.AnnAssign) and isinstance(sentence, ast.Expr)
+}
+
+
 def find(name):
     thing = fg
     for part in name.split(".")[1:]:
@@ -123,9 +132,7 @@ def find(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_public_names_are_documented(name):
     thing = find(name)
-    if type(thing).__name__ in ("_CallableGenericAlias", "UnionType", "_AnyMeta", "_SpecialForm") or not hasattr(
-        thing, "__doc__"
-    ):
+    if name.removeprefix("fg.") in ALIASES:
         return
     doc = thing.__doc__ or ""
     assert ">>>" in doc, f"{name} needs an example that runs"

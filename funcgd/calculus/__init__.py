@@ -11,6 +11,7 @@ from funcgd.calculus.gradient_flow import gradient_flow
 from funcgd.calculus.hessian import hessian, hessian_matrix, hessian_vector_product
 from funcgd.calculus.jacobian import jacobian
 from funcgd.calculus.level_set import level_set_tangent, tangent_projection
+from funcgd.calculus.scale_gradient import scale_gradient
 from funcgd.calculus.second_order import fisher_diag, hessian_diag, hvp
 
 __all__ = [
@@ -39,5 +40,6 @@ __all__ = [
     "hvp",
     "jacobian",
     "level_set_tangent",
+    "scale_gradient",
     "tangent_projection",
 ]

@@ -21,6 +21,22 @@ class EmptyState(NamedTuple):
     """
 
 
+# What Optax calls the states of these transforms. Where a number is a schedule, the state is a `ScaleByScheduleState`.
+AdaptiveGradClipState = AddDecayedWeightsState = ClipByGlobalNormState = ClipState = EmptyState
+ScaleByTrustRatioState = ScaleState = EmptyState
+
+
+def init_empty_state(params: Params) -> EmptyState:
+    """The `init` of a transform that remembers nothing.
+
+    >>> import funcgd as fg
+    >>> fg.init_empty_state({"w": 1.0})
+    EmptyState()
+    """
+    del params
+    return EmptyState()
+
+
 class ScaleByScheduleState(NamedTuple):
     """The state of a transform that only counts, because one of its numbers is a schedule.
 
@@ -68,7 +84,7 @@ class Transform:
 
     @property
     def needs(self) -> frozenset[str]:
-        """The optional arguments that `update` cannot do without: "params", or names of extras."""
+        """The optional arguments that `update` cannot do without: "params", or names of extras, also "a or b"."""
         return frozenset()
 
     @property
@@ -132,6 +148,9 @@ class GradientTransformation(Transform):
 
     def __repr__(self) -> str:
         return f"GradientTransformation({_name(self.init_fn)}, {_name(self.update_fn)})"
+
+
+GradientTransformationExtraArgs = GradientTransformation  # every `update` takes extras
 
 
 def _name(function: Callable) -> str:
@@ -224,6 +243,31 @@ class stateless(Transform):
         self, grads: Updates, state: EmptyState, params: Params | None = None, **extra: Any
     ) -> tuple[Updates, EmptyState]:
         return self.f(grads, params), state
+
+
+@value
+class stateless_with_tree_map(Transform):
+    """The transform that applies `f(update, parameter)` to every leaf and remembers nothing; f is held statically.
+
+    Without `params` the second argument is None.
+
+    >>> import funcgd as fg
+    >>> decay = fg.stateless_with_tree_map(lambda g, p: g + 0.1 * p)
+    >>> decay.update({"w": 2.0}, decay.init({"w": 10.0}), {"w": 10.0})[0]
+    {'w': 3.0}
+    """
+
+    f: Callable = static()
+
+    def init(self, params: Params) -> EmptyState:
+        return init_empty_state(params)
+
+    def update(
+        self, grads: Updates, state: EmptyState, params: Params | None = None, **extra: Any
+    ) -> tuple[Updates, EmptyState]:
+        if params is None:
+            return jax.tree.map(lambda g: self.f(g, None), grads), state
+        return jax.tree.map(self.f, grads, params), state
 
 
 @value

@@ -293,6 +293,14 @@ def test_gradient_transformation():
     assert (updates["w"], state) == (6.0, 1)
 
 
+def test_stateless_leaf_by_leaf():
+    tx = fg.stateless_with_tree_map(lambda g, p: g if p is None else g - p)
+    g, p = {"w": jnp.array([3.0]), "b": None}, {"w": jnp.array([1.0]), "b": None}
+    assert tx.update(g, tx.init(p), p)[0]["w"].tolist() == [2.0]
+    assert tx.update(g, tx.init(p))[0]["w"].tolist() == [3.0]
+    assert tx.init(p) == fg.init_empty_state(p) == fg.ClipState()
+
+
 def test_stateless():
     def towards_zero(updates, params):
         return jax.tree.map(lambda u, p: u + p, updates, params)

@@ -125,6 +125,15 @@ def test_diagnose(capsys):
     assert "No layer's gradient vanishes or explodes." in shown
 
 
+@pytest.mark.parametrize("script", sorted((EXAMPLES / "optax_vocabulary").glob("*.py")), ids=lambda path: path.stem)
+def test_optax_vocabulary(script, capsys):
+    """Their own checks hold, in float32; tests/interop compares them with Optax, in float64."""
+    with jax.numpy_dtype_promotion("standard"):
+        losses = load(f"optax_vocabulary/{script.stem}").main()
+    assert all(isinstance(value, float) and value < float("inf") for value in losses.values())
+    assert len(capsys.readouterr().out.splitlines()) >= 3
+
+
 @pytest.fixture(autouse=True)
 def no_figures_left():
     yield
@@ -133,6 +142,7 @@ def no_figures_left():
 
 def test_every_example_has_its_test():
     named = {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {
-        "every_example_has_its_test"
+        "every_example_has_its_test",
+        "optax_vocabulary",
     }
     assert {path.stem for path in EXAMPLES.glob("*.py")} == named

@@ -8,6 +8,7 @@ from funcgd.testing import check_transform
 CASES = [
     (fg.clip_by_block_rms(1.0), {}),
     (fg.adaptive_grad_clip(0.5), {}),
+    (fg.scale_by_param_block_norm(), {"dtypes": ("float32", "bfloat16"), "elementwise": False}),
     (fg.add_noise(0.0, 0.5, 0), {"dtypes": ("float32",)}),  # without noise, so that zero stays zero
     (fg.ema(0.9), {}),
     (fg.ema(0.9, accumulator_dtype="bfloat16"), {"dtypes": ("float32",)}),

@@ -4,6 +4,7 @@ from funcgd.optimizers.dpsgd import dpsgd
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import lbfgs
 from funcgd.optimizers.lion import lion
+from funcgd.optimizers.noisy_sgd import noisy_sgd
 from funcgd.optimizers.optimistic import optimistic_gradient_descent
 from funcgd.optimizers.registry.row import Row
 from funcgd.optimizers.rprop import rprop
@@ -38,6 +39,13 @@ ROWS = (
             sgd(0.1, momentum=0.9, accumulator_dtype="bfloat16"),
         ),
         rate="(√κ − 1)/(√κ + 1) with the best momentum",
+    ),
+    Row(
+        noisy_sgd(0.1),
+        2015,
+        "Neelakantan et al., Adding gradient noise improves learning for very deep networks",
+        "https://arxiv.org/abs/1511.06807",
+        stochastic=True,
     ),
     Row(
         optimistic_gradient_descent(0.1),

@@ -53,6 +53,13 @@ def lbfgs(theta, gradient, eta, m, steps, scaled=True):
     return theta
 
 
+def noisy(theta, grads, alpha, eta, gamma, normal):
+    """Neelakantan and others, equations 1 and 2, with the standard normal numbers of each step."""
+    for t, (g, xi) in enumerate(zip(grads, normal, strict=True)):
+        theta = theta - alpha * (g + np.sqrt(eta / (1 + t) ** gamma) * xi)
+    return theta
+
+
 def sign_descent(theta, grads, eta):
     for g in grads:
         theta = theta - eta * np.sign(g)

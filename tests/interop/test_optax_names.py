@@ -1,0 +1,159 @@
+"""Every public name of Optax: funcgd has it, at the top level or in the module of the same name, or says why not."""
+
+import importlib
+import inspect
+import types
+from pathlib import Path
+
+import pytest
+
+import funcgd as fg
+
+optax = pytest.importorskip("optax")
+
+MODULES = (
+    "",
+    "assignment",
+    "contrib",
+    "losses",
+    "microbatching",
+    "perturbations",
+    "projections",
+    "schedules",
+    "second_order",
+    "transforms",
+    "tree",
+)
+
+# Being built; a name that has arrived must be taken out.
+PENDING = [
+    "polyak_sgd",
+    "scale_by_polyak",
+    "contrib.MomoAdamState",
+    "contrib.MomoState",
+    "contrib.momo",
+    "contrib.momo_adam",
+    "contrib.MechanicState",
+    "contrib.mechanize",
+    "contrib.GaLoreDimensionNumbers",
+    "contrib.GaLoreState",
+    "contrib.galore",
+    "contrib.scale_by_galore",
+    "contrib.HutchinsonState",
+    "contrib.hutchinson_estimator_diag_hessian",
+    "contrib.SophiaState",
+    "contrib.sophia",
+    "contrib.NormalizeState",
+    "contrib.normalize",
+    "contrib.SAMState",
+    "contrib.sam",
+    "contrib.ScheduleFreeState",
+    "contrib.schedule_free",
+    "contrib.schedule_free_adamw",
+    "contrib.schedule_free_eval_params",
+    "contrib.schedule_free_sgd",
+    "assignment.base_hungarian_algorithm",
+    "assignment.hungarian_algorithm",
+    "perturbations.Gumbel",
+    "perturbations.Normal",
+    "perturbations.make_perturbed_fun",
+]
+
+# Without counterpart, each with its line in docs/migrating.md.
+NONE = {
+    "multi_normal": "a distribution, which no part of Optax uses",
+    "tree_utils.NamedTupleKey": "paths are strings",
+}
+
+
+def names(module):
+    found = vars(importlib.import_module(f"optax.{module}") if module else optax)
+    return [
+        f"{module}.{name}".lstrip(".")
+        for name, x in sorted(found.items())
+        if not name.startswith("_") and not isinstance(x, types.ModuleType)
+    ]
+
+
+ALL = [name for module in MODULES for name in names(module)]
+
+
+def ours(name):
+    """What funcgd has under that name, in the module of the same name or at the top level; or None."""
+    module, _, own = name.rpartition(".")
+    return getattr(getattr(fg, module, fg) if module else fg, own, getattr(fg, own, None))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_name_is_here_or_its_absence_has_a_reason(module):
+    missing = {name for name in names(module) if ours(name) is None}
+    assert missing - {*PENDING, *NONE} == set(), "build it, or say in docs/migrating.md why not"
+    assert {name for name in PENDING if name in names(module)} <= missing, "it has arrived: take it out of the list"
+
+
+def test_what_is_missing_exists_there():
+    assert {*PENDING, *NONE} <= {*ALL, *names("tree_utils")}
+
+
+def test_older_names_of_tree_functions():
+    """`optax.tree_utils.tree_get` is `fg.tree.get`."""
+    for name in names("tree_utils"):
+        assert name in NONE or hasattr(fg.tree, name.removeprefix("tree_utils.tree_")), name
+
+
+@pytest.mark.parametrize("name", NONE)
+def test_the_page_says_why_a_name_is_missing(name):
+    page = (Path(__file__).parents[2] / "docs" / "migrating.md").read_text()
+    assert f"`{name}" in page
+
+
+# Arguments that differ, each with its line in docs/migrating.md; those of `fg.tree` are positional.
+ARGUMENTS = {
+    "DoGState",
+    "GradientTransformation",
+    "GradientTransformationExtraArgs",
+    "InjectHyperparamsState",
+    "MonitorState",
+    "MuonState",
+    "ScaleByAdemamixState",
+    "ScaleByLBFGSState",
+    "ScaleByLionState",
+    "add_noise",
+    "differentially_private_aggregate",
+    "freeze",
+    "global_norm",
+    "hessian_diag",
+    "hvp",
+    "nnls",
+    "noisy_sgd",
+    "scale_by_factored_rms",
+    "scale_by_lion",
+}
+
+
+def arguments(x, *kinds):
+    return [p.name for p in inspect.signature(x).parameters.values() if p.kind in kinds]
+
+
+def same_arguments(mine, theirs):
+    """Whether a call of theirs is a call of mine."""
+    by_place = arguments(theirs, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    by_name = arguments(theirs, inspect.Parameter.KEYWORD_ONLY)
+    places = arguments(mine, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return places[: len(by_place)] == by_place and {*by_name} <= {
+        *places,
+        *arguments(mine, inspect.Parameter.KEYWORD_ONLY),
+    }
+
+
+def test_arguments_have_the_names_and_the_order_of_optax():
+    differ = set()
+    for name in ALL:
+        theirs = getattr(importlib.import_module(f"optax.{name}".rpartition(".")[0]), name.rpartition(".")[2])
+        callable_there = inspect.isfunction(theirs) or hasattr(theirs, "_fields")
+        mine = ours(name)
+        if mine in (None, fg.MaskedNode) or not callable_there or name.startswith("tree."):
+            continue
+        if not same_arguments(mine, theirs):
+            differ.add(name.rpartition(".")[2])
+    assert differ == ARGUMENTS
