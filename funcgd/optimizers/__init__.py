@@ -43,8 +43,8 @@ from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
 from funcgd.optimizers.lookahead import LookaheadParams, LookaheadState, lookahead
 from funcgd.optimizers.madgrad import MadgradState, madgrad, scale_by_madgrad
-from funcgd.optimizers.mechanize import MechanicState, mechanize
 from funcgd.optimizers.mars import MarsState, mars, mars_correction
+from funcgd.optimizers.mechanize import MechanicState, mechanize
 from funcgd.optimizers.muon import MuonDimensionNumbers, MuonState, muon, scale_by_muon, scale_by_shape
 from funcgd.optimizers.nadam import nadam, nadamw
 from funcgd.optimizers.noisy_sgd import noisy_sgd
@@ -92,8 +92,8 @@ __all__ = [
     "LookaheadParams",
     "LookaheadState",
     "MadgradState",
-    "MechanicState",
     "MarsState",
+    "MechanicState",
     "MuonDimensionNumbers",
     "MuonState",
     "ParamsAverageState",
@@ -147,9 +147,9 @@ __all__ = [
     "lion",
     "lookahead",
     "madgrad",
-    "mechanize",
     "mars",
     "mars_correction",
+    "mechanize",
     "muon",
     "nadam",
     "nadamw",
