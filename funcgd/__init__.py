@@ -17,6 +17,7 @@ from funcgd import (
     transforms,
 )
 from funcgd.calculus import *
+from funcgd.calculus import perturbations
 from funcgd.core import *
 from funcgd.data import *
 from funcgd.diagnostics import *

@@ -44,6 +44,7 @@ from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
 from funcgd.optimizers.lookahead import LookaheadParams, LookaheadState, lookahead
 from funcgd.optimizers.madgrad import MadgradState, madgrad, scale_by_madgrad
 from funcgd.optimizers.mars import MarsState, mars, mars_correction
+from funcgd.optimizers.mechanize import MechanicState, mechanize
 from funcgd.optimizers.muon import MuonDimensionNumbers, MuonState, muon, scale_by_muon, scale_by_shape
 from funcgd.optimizers.nadam import nadam, nadamw
 from funcgd.optimizers.noisy_sgd import noisy_sgd
@@ -92,6 +93,7 @@ __all__ = [
     "LookaheadState",
     "MadgradState",
     "MarsState",
+    "MechanicState",
     "MuonDimensionNumbers",
     "MuonState",
     "ParamsAverageState",
@@ -147,6 +149,7 @@ __all__ = [
     "madgrad",
     "mars",
     "mars_correction",
+    "mechanize",
     "muon",
     "nadam",
     "nadamw",
