@@ -23,7 +23,7 @@ class EmptyState(NamedTuple):
 
 # What Optax calls the states of these transforms. Where a number is a schedule, the state is a `ScaleByScheduleState`.
 AdaptiveGradClipState = AddDecayedWeightsState = ClipByGlobalNormState = ClipState = EmptyState
-ScaleByTrustRatioState = ScaleState = EmptyState
+NormalizeState = ScaleByTrustRatioState = ScaleState = EmptyState
 
 
 def init_empty_state(params: Params) -> EmptyState:
