@@ -53,10 +53,12 @@ def checked_update(method: Callable) -> Callable:
     def check(self: Any, grads: Any, state: Any, params: Any, /, **extra: Any) -> None:
         who = f"{_title(self)}.update"
         for need in sorted(self.needs):
-            if (params if need == "params" else extra.get(need)) is None:
-                call = "update(grads, state, params)" if need == "params" else f"update(grads, state, params, {need}=…)"
+            names = need.split(" or ")
+            if all((params if name == "params" else extra.get(name)) is None for name in names):
+                more = "" if need == "params" else f", {names[0]}=…"
                 raise ValueError(
-                    f"{who}: needs `{need}`; call {call}. Chains of other libraries may drop extras: use fg.chain."
+                    f"{who}: needs `{'` or `'.join(names)}`; call update(grads, state, params{more}). "
+                    f"Chains of other libraries may drop extras: use fg.chain."
                 )
         validate.check_leaves(who, "grads", grads)
         source = "as in params"

@@ -37,7 +37,8 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
         fields = list(data_fields(tx))
     except TypeError:  # a transform of another library
         return {}
-    counts = [count for _, count in tree.get_all_with_path(state, "count") if count is not None]
+    places = tree.get_all_with_path(state, "count") or tree.get_all_with_path(state, "step_count")
+    counts = [count for _, count in places if count is not None]
     step = jnp.maximum(counts[0] - 1, 0) if counts else 0
     found = {name: x for name, x in resolve_all(tx, step).items() if x is not None}
     if hasattr(tx, "in_use"):  # numbers that stand in the state
@@ -51,7 +52,7 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
 def _state_of(tx: Any, name: str, state: Any) -> Any:
     """The state of the transform in the field `name` of `tx`."""
     if name == getattr(tx, "part", None):
-        return getattr(state, tx.part_state)
+        return tx.state_inside(state)
     for field in (f"{name}_state", f"{name.removesuffix('_optimizer')}_state", "inner_state"):
         found = tree.get_all_with_path(state, field)
         if found:

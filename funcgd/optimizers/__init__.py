@@ -24,6 +24,7 @@ from funcgd.optimizers.ademamix import (
 )
 from funcgd.optimizers.adopt import adopt, fourth_root, scale_by_adopt
 from funcgd.optimizers.amsgrad import ScaleByAmsgradState, amsgrad, scale_by_amsgrad
+from funcgd.optimizers.cautious import cautious
 from funcgd.optimizers.cocob import COCOBState, cocob, scale_by_cocob
 from funcgd.optimizers.dadapt_adamw import DAdaptAdamWState, dadapt_adamw
 from funcgd.optimizers.distance_over_gradients import (
@@ -42,6 +43,8 @@ from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
 from funcgd.optimizers.lookahead import LookaheadParams, LookaheadState, lookahead
 from funcgd.optimizers.madgrad import MadgradState, madgrad, scale_by_madgrad
+from funcgd.optimizers.mars import MarsState, mars, mars_correction
+from funcgd.optimizers.mechanize import MechanicState, mechanize
 from funcgd.optimizers.muon import MuonDimensionNumbers, MuonState, muon, scale_by_muon, scale_by_shape
 from funcgd.optimizers.nadam import nadam, nadamw
 from funcgd.optimizers.noisy_sgd import noisy_sgd
@@ -57,9 +60,26 @@ from funcgd.optimizers.prodigy import ProdigyState, prodigy
 from funcgd.optimizers.radam import radam, scale_by_radam
 from funcgd.optimizers.rmsprop import ScaleByRmsState, ScaleByRStdDevState, rmsprop, scale_by_rms, scale_by_stddev
 from funcgd.optimizers.rprop import ScaleByRpropState, rprop, scale_by_rprop
+from funcgd.optimizers.sam import SAMState, sam
+from funcgd.optimizers.schedule_free import (
+    ScheduleFreeState,
+    schedule_free,
+    schedule_free_adamw,
+    schedule_free_eval_params,
+    schedule_free_sgd,
+)
 from funcgd.optimizers.sgd import sgd
+from funcgd.optimizers.shampoo import ScaleByShampooState, scale_by_shampoo, shampoo
 from funcgd.optimizers.sign_sgd import scale_by_sign, sign_sgd, signum
 from funcgd.optimizers.sm3 import ScaleBySM3State, scale_by_sm3, sm3
+from funcgd.optimizers.soap import ScaleBySoapState, scale_by_soap, soap
+from funcgd.optimizers.sophia import (
+    HutchinsonState,
+    SophiaState,
+    hutchinson_estimator_diag_hessian,
+    scale_by_sophia,
+    sophia,
+)
 from funcgd.optimizers.trust_ratio import fromage, lamb, lars, scale_by_trust_ratio
 from funcgd.optimizers.yogi import scale_by_yogi, yogi
 
@@ -70,13 +90,17 @@ __all__ = [
     "DoGState",
     "DoWGState",
     "FactoredState",
+    "HutchinsonState",
     "LookaheadParams",
     "LookaheadState",
     "MadgradState",
+    "MarsState",
+    "MechanicState",
     "MuonDimensionNumbers",
     "MuonState",
     "ParamsAverageState",
     "ProdigyState",
+    "SAMState",
     "ScaleByAdaDeltaState",
     "ScaleByAdamState",
     "ScaleByAdanState",
@@ -92,7 +116,11 @@ __all__ = [
     "ScaleByRpropState",
     "ScaleByRssState",
     "ScaleBySM3State",
+    "ScaleByShampooState",
     "ScaleBySimplifiedAdEMAMixState",
+    "ScaleBySoapState",
+    "ScheduleFreeState",
+    "SophiaState",
     "acprop",
     "adabelief",
     "adadelta",
@@ -106,6 +134,7 @@ __all__ = [
     "ademamix",
     "adopt",
     "amsgrad",
+    "cautious",
     "cocob",
     "dadapt_adamw",
     "differentially_private_aggregate",
@@ -115,12 +144,16 @@ __all__ = [
     "fourth_root",
     "fromage",
     "gradient_descent",
+    "hutchinson_estimator_diag_hessian",
     "lamb",
     "lars",
     "lbfgs",
     "lion",
     "lookahead",
     "madgrad",
+    "mars",
+    "mars_correction",
+    "mechanize",
     "muon",
     "nadam",
     "nadamw",
@@ -135,6 +168,7 @@ __all__ = [
     "radam",
     "rmsprop",
     "rprop",
+    "sam",
     "scale_by_acprop",
     "scale_by_adadelta",
     "scale_by_adam",
@@ -161,18 +195,28 @@ __all__ = [
     "scale_by_rms",
     "scale_by_rprop",
     "scale_by_rss",
+    "scale_by_shampoo",
     "scale_by_shape",
     "scale_by_sign",
     "scale_by_simplified_ademamix",
     "scale_by_sm3",
+    "scale_by_soap",
+    "scale_by_sophia",
     "scale_by_stddev",
     "scale_by_trust_ratio",
     "scale_by_yogi",
+    "schedule_free",
+    "schedule_free_adamw",
+    "schedule_free_eval_params",
+    "schedule_free_sgd",
     "sgd",
+    "shampoo",
     "sign_sgd",
     "signum",
     "simplified_ademamix",
     "sm3",
+    "soap",
+    "sophia",
     "swa",
     "yogi",
 ]

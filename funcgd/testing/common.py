@@ -38,7 +38,12 @@ def title(tx: Any) -> str:
 def extras(tx: Any, grads: Any, params: Any, extra: dict[str, Any]) -> dict[str, Any]:
     """What `update` needs: of an objective with these gradients, and what the caller gives."""
     offered = objective(params, grads) if tx.needs - {"params"} else {}
-    return {**{name: x for name, x in offered.items() if name in tx.needs}, **extra}
+    return {**{name: x for name, x in offered.items() if name in needs(tx)}, **extra}
+
+
+def needs(tx: Any) -> set[str]:
+    """The names of all optional arguments that `tx` can take, where one of several will do."""
+    return {name for need in tx.needs for name in need.split(" or ")}
 
 
 def given(tx: Any, grads: Any) -> Any:

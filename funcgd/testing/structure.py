@@ -97,5 +97,6 @@ def check_errors(tx: Any, complex_ok: bool, extra: dict[str, Any]) -> None:
     if "params" in tx.needs:
         fails(updating(params, params=None), "params")
     for need in sorted(tx.needs - {"params"}):
-        less = {name: x for name, x in known.items() if name != need}
-        fails(functools.partial(tx.update, given(tx, params), state, params, **less), need)
+        names = need.split(" or ")
+        less = {name: x for name, x in known.items() if name not in names}
+        fails(functools.partial(tx.update, given(tx, params), state, params, **less), *names)

@@ -12,7 +12,7 @@ import numpy as np
 
 import funcgd as fg
 from funcgd.core.values import Held, data_fields
-from funcgd.testing.common import demand, is_close, renewed, scaled, title, update
+from funcgd.testing.common import demand, is_close, needs, renewed, scaled, title, update
 
 DERIVED = 5  # steps that are differentiated through
 CURVATURE = 1e-12  # of what they descend: the derivative of g / √(g² + ε) at 0 is 1/√ε, and five of them are multiplied
@@ -77,7 +77,7 @@ def check_schedules(tx: Any, extra: dict[str, Any]) -> None:
         return lambda step: jnp.where(step == 0, jnp.float32(x), jnp.nan)
 
     scheduled = {name: f for name, x in _numbers(tx).items() if renewed(tx, **{name: (f := first(x))}) is not None}
-    if not scheduled or "value_fn" in tx.needs:
+    if not scheduled or "value_fn" in needs(tx):
         return
     params = {"w": jnp.array([[0.5, -1.0, 2.0], [0.1, 0.2, -0.3]])}
     grads = jax.tree.map(jnp.cos, params)

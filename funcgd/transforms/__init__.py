@@ -52,7 +52,7 @@ from funcgd.transforms.momentum import TraceState, trace
 from funcgd.transforms.monitor import MonitorState, SnapshotState, measure_with_ema, monitor, snapshot
 from funcgd.transforms.noise import AddNoiseState, add_noise
 from funcgd.transforms.nonnegative import NonNegativeParamsState, keep_params_nonnegative
-from funcgd.transforms.normalize import normalize_by_update_norm
+from funcgd.transforms.normalize import normalize, normalize_by_update_norm
 from funcgd.transforms.partition import MultiTransformState, Partition, PartitionState, multi_transform, partition
 from funcgd.transforms.per_example import per_example_global_norm_clip, per_example_layer_norm_clip
 from funcgd.transforms.plateau import ReduceLROnPlateauState, reduce_on_plateau
@@ -123,6 +123,7 @@ __all__ = [
     "measure_with_ema",
     "monitor",
     "multi_transform",
+    "normalize",
     "normalize_by_update_norm",
     "partition",
     "path_dimension_numbers",

@@ -49,6 +49,8 @@ def from_slot(slot: Any, params: Params, rule: Callable[[Any, Any], Any] = lambd
     def one(x: Any, p: Any) -> Any:
         if x is None or isinstance(x, Held):
             return p
-        return jnp.asarray(rule(x, numerics.widen(p, numerics.wide_dtype(x.dtype))), jnp.result_type(p))
+        dtype = numerics.wide_dtype(jnp.result_type(x), jnp.result_type(p))
+        with jax.numpy_dtype_promotion("standard"):  # a complex leaf meets real numbers
+            return jnp.asarray(rule(numerics.widen(x, dtype), numerics.widen(p, dtype)), jnp.result_type(p))
 
     return jax.tree.map(one, slot, params, is_leaf=lambda x: x is None or isinstance(x, Held))

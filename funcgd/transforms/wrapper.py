@@ -6,9 +6,13 @@ from funcgd.core.transform import OptState, Params, Transform, as_transform
 
 
 class Wrapper(Transform):
-    """The base of transforms with another one inside: `part` names the field that holds it, `part_state` its state."""
+    """The base of transforms with another one inside.
 
-    part, part_state = "inner", "inner_state"
+    `part` names the field that holds it, `part_state` the field of their state with its state; None where that is all.
+    """
+
+    part: str = "inner"
+    part_state: str | None = "inner_state"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, self.part, as_transform(type(self).__name__, self.inside))
@@ -17,6 +21,10 @@ class Wrapper(Transform):
     def inside(self) -> Transform:
         """The transform inside."""
         return getattr(self, self.part)
+
+    def state_inside(self, state: Any) -> OptState:
+        """Its state."""
+        return state if self.part_state is None else getattr(state, self.part_state)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -31,10 +39,11 @@ class Wrapper(Transform):
         return self.inside.watches
 
     def observe(self, state: Any, metrics: dict[str, Any]) -> OptState:
-        return state._replace(**{self.part_state: self.inside.observe(getattr(state, self.part_state), metrics)})
+        observed = self.inside.observe(self.state_inside(state), metrics)
+        return observed if self.part_state is None else state._replace(**{self.part_state: observed})
 
     def eval_params(self, state: Any, params: Params) -> Params:
-        return self.inside.eval_params(getattr(state, self.part_state), params)
+        return self.inside.eval_params(self.state_inside(state), params)
 
 
 class Follower(Wrapper):

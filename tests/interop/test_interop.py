@@ -169,6 +169,10 @@ def test_our_schedules_drive_optax_optimizers():
         (fg.dog(init_step=("learning_rate", 0.1)), optax.contrib.dog(init_step=("learning_rate", 0.1))),
         (fg.cocob(alpha=2.0, weight_decay=0.1), optax.contrib.cocob(alpha=2.0, weight_decay=0.1)),
         (fg.scale_by_cocob(2.0, 0.1), optax.contrib.scale_by_cocob(2.0, 0.1)),
+        (  # a large first factor, where Optax knows Δ in float32
+            fg.mechanize(fg.adam(0.1), s_init=1.0, num_betas=3),
+            optax.contrib.mechanize(optax.adam(0.1), s_init=1.0, num_betas=3),
+        ),
         (fg.dowg(0.5, weight_decay=0.1), optax.contrib.dowg(0.5, weight_decay=0.1)),
         (fg.dowg(init_estim_sq_dist=0.1), optax.contrib.dowg(init_estim_sq_dist=0.1)),
         (fg.madgrad(0.1, 0.8), optax.contrib.madgrad(0.1, 0.8)),

@@ -172,3 +172,63 @@ def test_same_script_for_lookahead(reset):
         return tuple(params)
 
     same(script(fg), script(optax))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("schedule_free_sgd", {"learning_rate": 0.3, "b1": 0.7}),
+        ("schedule_free_sgd", {"learning_rate": 0.3, "weight_decay": 0.1, "weight_lr_power": 1.0}),
+        ("schedule_free_adamw", {"learning_rate": 0.3, "weight_decay": 0.1}),
+    ],
+)
+def test_same_script_for_schedule_free(name, options):
+    def script(library):
+        tx = getattr(library, name)(**options)
+        params, state = PARAMS, tx.init(PARAMS)
+        for grads in GRADS:
+            updates, state = tx.update(grads, state, params)
+            params = fg.apply_updates(params, updates)
+        return params, library.schedule_free_eval_params(state, params), state.z
+
+    same(script(fg), script(optax.contrib))
+
+
+@pytest.mark.parametrize(("period", "reset"), [(2, True), (3, True), (3, False)])
+@pytest.mark.parametrize("opaque", [False, True])
+def test_same_script_for_sam(opaque, period, reset):
+    """Where no gradient is zero: there Optax has NaN."""
+
+    def loss(params):
+        return sum(jnp.sum(jnp.cos(p) * (1 + p)) for p in jax.tree.leaves(params))
+
+    def script(library, contrib):
+        adversary = library.chain(contrib.normalize(), library.sgd(0.05, momentum=0.5))
+        outer = library.chain(library.add_decayed_weights(0.1), library.sgd(0.1, momentum=0.9))
+        tx = contrib.sam(outer, adversary, period, reset, opaque)
+        params, state = PARAMS, tx.init(PARAMS)
+        for _ in range(6):
+            extra = {"grad_fn": jax.grad(lambda params, i: loss(params))} if opaque else {}
+            updates, state = tx.update(jax.grad(loss)(params), state, params, **extra)
+            params = library.apply_updates(params, updates)
+        return params
+
+    same(script(fg, fg), script(optax, optax.contrib))
+
+
+@pytest.mark.parametrize("options", [{}, {"gamma": 1.0, "clip_threshold": 0.5, "update_interval": 2, "eps": 0.1}])
+def test_same_script_for_sophia(options):
+    """Without momentum, which Optax debiases; each entry for itself, so that the estimates are exact."""
+
+    def loss(params):
+        return sum(jnp.sum(jnp.cos(p) * (1 + p)) for p in jax.tree.leaves(params))
+
+    def script(library, contrib):
+        tx = contrib.sophia(0.1, b1=0.0, b2=0.9, weight_decay=0.1, **options)
+        params, state = PARAMS, tx.init(PARAMS)
+        for _ in range(5):
+            updates, state = tx.update(jax.grad(loss)(params), state, params, obj_fn=loss)
+            params = library.apply_updates(params, updates)
+        return params
+
+    same(script(fg, fg), script(optax, optax.contrib))

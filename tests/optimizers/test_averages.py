@@ -11,6 +11,14 @@ from tests.optimizers.oracles import averages
 from tests.optimizers.test_oracles import THETA, UNIT
 
 MOMENTUM = fg.sgd(0.1, momentum=0.9)
+FLAT, WARM = np.full(20, 0.3), 0.3 * np.minimum(1, np.arange(1, 21) / 8)
+
+
+def RATE(step):
+    """Zero at first, then up, then down."""
+    return jnp.array([0.0, 0.0, 0.1, 0.3, 0.2])[jnp.minimum(step, 4)]
+
+
 CASES = {
     "lookahead": (fg.lookahead(MOMENTUM, 6, 0.5), averages.lookahead, (0.1, 0.9, 6, 0.5)),
     "lookahead, reset": (fg.lookahead(MOMENTUM, 3, 0.8, True), averages.lookahead, (0.1, 0.9, 3, 0.8, True)),
@@ -19,6 +27,23 @@ CASES = {
     "params_ema of the last": (fg.params_ema(MOMENTUM, 0.0), averages.params_ema, (0.1, 0.9, 1e-30)),
     "swa": (fg.swa(MOMENTUM, 7, 4), averages.swa, (0.1, 0.9, 7, 4)),
     "swa from the first": (fg.swa(MOMENTUM, 0, 2), averages.swa, (0.1, 0.9, 0, 2)),
+    "schedule_free": (
+        fg.schedule_free(fg.sgd(RATE), RATE, 0.7, 1.5),
+        averages.schedule_free,
+        (np.array([0.0, 0.0, 0.1, 0.3, *[0.2] * 16]), 0.7, 1.5),
+    ),
+    "schedule_free_sgd": (fg.schedule_free_sgd(0.3), averages.schedule_free, (FLAT, 0.9)),
+    "schedule_free_sgd, all": (
+        fg.schedule_free_sgd(0.3, 8, 0.6, 0.1, 1.0),
+        averages.schedule_free,
+        (WARM, 0.6, 1.0, None, 0.0, 0.1),
+    ),
+    "schedule_free_adamw": (fg.schedule_free_adamw(0.3), averages.schedule_free, (FLAT, 0.9, 2.0, 0.999)),
+    "schedule_free_adamw, all": (
+        fg.schedule_free_adamw(0.3, 8, 0.6, 0.9, 1e-3, 0.1, 0.0),
+        averages.schedule_free,
+        (WARM, 0.6, 0.0, 0.9, 1e-3, 0.1),
+    ),
     "swa that never begins": (fg.swa(MOMENTUM, 21), averages.swa, (0.1, 0.9, 21, 1)),
 }
 AVERAGE = [case for case in CASES if case not in ("params_ema of the last", "swa that never begins")]
@@ -135,3 +160,37 @@ def test_averages_of_a_sweep_are_those_of_its_members():
     together = jax.vmap(run, in_axes=(0, None, None))(fg.stack(members), theta, grads)
     for i, tx in enumerate(members):
         np.testing.assert_allclose(together[1][i], run(tx, theta, grads)[1], rtol=1e-6)
+
+
+def test_schedule_free_without_a_rate_does_not_move():
+    for tx in (fg.schedule_free_sgd(0.0), fg.schedule_free_adamw(0.0), fg.schedule_free(fg.sgd(0.0), 0.0, 0.3, 0.0)):
+        theta, evaluated = run(tx, jnp.asarray(THETA, jnp.float32), jnp.asarray(UNIT, jnp.float32))
+        np.testing.assert_array_equal(theta, np.broadcast_to(theta[0], theta.shape))
+        np.testing.assert_array_equal(theta[0], THETA.astype(np.float32))
+        np.testing.assert_array_equal(evaluated, theta)
+
+
+def test_scheduled_interpolation_is_undone_with_the_number_it_was_done_with():
+    """Whatever β is, the mean of z is evaluated."""
+    tx = fg.schedule_free_sgd(0.1, b1=lambda t: jnp.where(t % 2 == 0, 0.5, 0.9))
+    _, x = run(tx, jnp.zeros(1), jnp.asarray(UNIT[:, :1], jnp.float32))
+    z = -0.1 * np.cumsum(UNIT[:, :1], axis=0)
+    np.testing.assert_allclose(x, np.cumsum(z, axis=0) / np.arange(1.0, 21)[:, None], rtol=1e-4, atol=1e-6)
+
+
+def test_evaluation_finds_the_state_of_schedule_free_within_others():
+    tx = fg.chain(fg.clip(1.0), fg.schedule_free_sgd(0.1))
+    params = {"w": jnp.ones(2)}
+    assert fg.schedule_free_eval_params(tx.init(params), params)["w"].tolist() == [1.0, 1.0]
+    for state in (fg.sgd(0.1).init(params), (tx.init(params), tx.init(params))):
+        with pytest.raises(ValueError, match="schedule_free_eval_params: `state` must hold one ScheduleFreeState"):
+            fg.schedule_free_eval_params(state, params)
+
+
+def test_hyperparameters_of_schedule_free():
+    tx = fg.schedule_free(fg.sgd(0.5), RATE, b1=0.5)
+    state, seen = tx.init(0.0), []
+    for _ in range(4):
+        _, state = tx.update(1.0, state, 0.0)
+        seen.append(float(fg.hyperparameters(tx, state)["learning_rate"]))
+    np.testing.assert_allclose(seen, [0.0, 0.0, 0.1, 0.3])

@@ -10,7 +10,7 @@ import pytest
 
 import funcgd as fg
 from funcgd.optimizers.registry import ROWS
-from funcgd.testing.fixtures import objective
+from funcgd.testing import common
 
 PARAMS = {"w": jnp.array([[0.5, -1.0, 2.0], [0.1, 0.2, -0.3]]), "a": jnp.array([1.0, -0.5, 0.3])}
 GRADS = [jax.tree.map(lambda p, t=t: jnp.cos(3 * p + t), PARAMS) for t in range(4)]
@@ -18,13 +18,12 @@ each_row = pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: row.nam
 
 
 def update(tx, g, state):
-    offered = objective(PARAMS, g) if tx.needs - {"params"} else {}
-    return tx.update(g, state, PARAMS, **{name: x for name, x in offered.items() if name in tx.needs})
+    return common.update(tx, g, state, PARAMS, {})
 
 
 def run(tx, grads):
     """All updates and the last state: operation by operation, but for what has loops inside."""
-    step = jax.jit(functools.partial(update, tx)) if "value_fn" in tx.needs else functools.partial(update, tx)
+    step = jax.jit(functools.partial(update, tx)) if "value_fn" in common.needs(tx) else functools.partial(update, tx)
     state, updates = tx.init(PARAMS), []
     for g in grads:
         u, state = step(g, state)
@@ -59,9 +58,7 @@ def test_a_thousand_leaves(row):
     params = [jax.ShapeDtypeStruct((2, 2), jnp.float32)] * 1000
 
     def once(grads, params):
-        offered = objective(params, grads) if row.example.needs - {"params"} else {}
-        extra = {name: x for name, x in offered.items() if name in row.example.needs}
-        return row.example.update(grads, row.example.init(params), params, **extra)[0]
+        return common.update(row.example, grads, row.example.init(params), params, {})[0]
 
     assert jax.tree.map(lambda u: (u.shape, u.dtype), jax.eval_shape(once, params, params)) == [
         ((2, 2), jnp.float32)

@@ -1,10 +1,13 @@
 """Steps whose length is found, not chosen."""
 
+from funcgd.optimizers.adam import adam
 from funcgd.optimizers.cocob import cocob
 from funcgd.optimizers.dadapt_adamw import dadapt_adamw
 from funcgd.optimizers.distance_over_gradients import dog, dowg
+from funcgd.optimizers.mechanize import mechanize
 from funcgd.optimizers.prodigy import prodigy
 from funcgd.optimizers.registry.row import Row
+from funcgd.optimizers.sgd import sgd
 
 ROWS: tuple[Row, ...] = (
     Row(
@@ -58,6 +61,18 @@ ROWS: tuple[Row, ...] = (
         "Khaled, Mishchenko, Jin, DoWG unleashed: an efficient universal parameter-free gradient descent method",
         "https://arxiv.org/abs/2305.16284",
         variants=(dowg(weight_decay=0.1),),
+        needs=("params",),
+        elementwise=False,
+        scale_invariant=True,
+        leafwise=False,
+        forgets=False,
+    ),
+    Row(
+        mechanize(adam(1.0)),
+        2023,
+        "Cutkosky, Defazio, Mehta, Mechanic: a learning rate tuner",
+        "https://arxiv.org/abs/2306.00144",
+        variants=(mechanize(sgd(1.0), num_betas=2),),
         needs=("params",),
         elementwise=False,
         scale_invariant=True,

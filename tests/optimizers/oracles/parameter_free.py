@@ -73,3 +73,19 @@ def cocob(theta, grads, alpha=100.0, first=1e-8, decay=0.0, etas=None):
         theta = theta + g
         w = w1 + theta / (largest * np.maximum(total + largest, alpha * largest)) * (largest + reward)
     return w
+
+
+def mechanic(theta, grads, etas, n=6, decay=0.01, first=1e-6, eps=1e-8):
+    """Algorithm 1 with the bounds of the authors' program, around gradient descent with the rates etas."""
+    start, delta, beta = theta, 0 * theta, 1 - 0.1 ** np.arange(1, n + 1)
+    r, m, v, s = np.zeros(n), np.zeros(n), np.zeros(n), np.full(n, first / n)
+    for g, eta in zip(grads, etas, strict=True):
+        pull = decay * np.sum(s) * np.linalg.norm(g) / np.linalg.norm(theta) * theta
+        h = np.sum(delta * (g + pull))
+        r = beta * r - s * np.clip(h, -m, m)
+        m = np.maximum(beta * m, np.abs(h) + eps)
+        v = beta**2 * v + h**2
+        s = (first / n * m + np.maximum(r, 0)) / (np.sqrt(v) + eps)
+        delta = delta - eta * g
+        theta = start + np.sum(s) * delta
+    return theta
