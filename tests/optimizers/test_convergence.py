@@ -16,7 +16,7 @@ from funcgd.optimizers.registry import ROWS
 from funcgd.testing.common import given, renewed
 
 STEPS = 1000
-FACTORS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 50.0)  # times the learning rate of the example
+FACTORS = (0.003, 0.01, 0.03, 0.1, 1.0, 3.0, 10.0, 50.0)  # times the learning rates of the example
 TUMOURS = {name: x[::4] for name, x in fg.problems.breast_cancer().items()}
 WIDTH = 1 + TUMOURS["x"].shape[1]
 PENALTY = 0.01
@@ -83,18 +83,21 @@ def final_values(tx, start, which):
     return fun(start), fun(tx.eval_params(state, theta))
 
 
-def members(tx):
-    """The example with learning rates of several sizes, that fall if they may; or alone if it has none."""
-    rate = getattr(tx, "learning_rate", None)
-    if not isinstance(rate, float):
-        return [tx]
-    falling = [renewed(tx, learning_rate=fg.cosine_decay_schedule(rate * c, STEPS)) for c in FACTORS]
-    return [x or dataclasses.replace(tx, learning_rate=rate * c) for x, c in zip(falling, FACTORS, strict=True)]
+def with_rates(tx, factor):
+    """`tx` with its learning rates, and those of what is in it, times `factor`; falling, if they may."""
+    changes = {}
+    for name, x in ((f.name, getattr(tx, f.name)) for f in dataclasses.fields(tx)):
+        if name == "learning_rate" and isinstance(x, float):
+            falling = fg.cosine_decay_schedule(factor * x, STEPS)
+            changes[name] = factor * x if renewed(tx, learning_rate=falling) is None else falling
+        elif isinstance(x, fg.Transform):
+            changes[name] = with_rates(x, factor)
+    return dataclasses.replace(tx, **changes)
 
 
 def gaps(tx):
     """For each problem the share of f(start) − f* that is left, for the best member."""
-    own = members(tx)
+    own = list(dict.fromkeys(with_rates(tx, factor) for factor in FACTORS))
     txs = fg.stack(own * len(NAMES))
     which = np.repeat(np.arange(len(NAMES)), len(own))
     at_start, found = final_values(txs, jnp.asarray(STARTS[which]), jnp.asarray(which, jnp.int32))

@@ -6,7 +6,7 @@ from funcgd.optimizers.lbfgs import lbfgs
 from funcgd.optimizers.lion import lion
 from funcgd.optimizers.noisy_sgd import noisy_sgd
 from funcgd.optimizers.optimistic import optimistic_gradient_descent
-from funcgd.optimizers.registry.row import Row
+from funcgd.optimizers.registry.row import SOLVES, Row
 from funcgd.optimizers.rprop import rprop
 from funcgd.optimizers.sgd import sgd
 from funcgd.optimizers.sign_sgd import sign_sgd, signum
@@ -93,6 +93,7 @@ ROWS = (
         elementwise=False,
         stochastic=True,
         leafwise=False,
+        solves={**SOLVES, "breast_cancer": 0.05},
     ),
     Row(
         lbfgs(),

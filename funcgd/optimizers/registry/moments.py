@@ -14,7 +14,7 @@ from funcgd.optimizers.madgrad import madgrad
 from funcgd.optimizers.nadam import nadam, nadamw
 from funcgd.optimizers.optimistic import optimistic_adam, optimistic_adam_v2
 from funcgd.optimizers.radam import radam
-from funcgd.optimizers.registry.row import Row
+from funcgd.optimizers.registry.row import SOLVES, Row
 from funcgd.optimizers.rmsprop import rmsprop
 from funcgd.optimizers.sophia import sophia
 from funcgd.optimizers.yogi import yogi
@@ -134,6 +134,7 @@ ROWS = (
         "Liu et al., On the variance of the adaptive learning rate and beyond",
         "https://arxiv.org/abs/1908.03265",
         variants=(radam(0.01, nesterov=True),),
+        solves={**SOLVES, "rosenbrock": 0.2},
     ),
     Row(
         adan(0.01),
@@ -197,5 +198,6 @@ ROWS = (
         "https://arxiv.org/abs/2305.14342",
         variants=(sophia(0.01, clip_threshold=None, eps=0.1, mu_dtype="bfloat16"),),
         needs=("params", "value_fn or obj_fn"),
+        solves={**SOLVES, "rosenbrock": 0.3, "breast_cancer": 0.01},
     ),
 )

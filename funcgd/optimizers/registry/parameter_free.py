@@ -6,7 +6,7 @@ from funcgd.optimizers.dadapt_adamw import dadapt_adamw
 from funcgd.optimizers.distance_over_gradients import dog, dowg
 from funcgd.optimizers.mechanize import mechanize
 from funcgd.optimizers.prodigy import prodigy
-from funcgd.optimizers.registry.row import Row
+from funcgd.optimizers.registry.row import SOLVES, Row
 from funcgd.optimizers.sgd import sgd
 
 ROWS: tuple[Row, ...] = (
@@ -18,6 +18,7 @@ ROWS: tuple[Row, ...] = (
         needs=("params",),
         scale_invariant=True,
         forgets=False,
+        solves={**SOLVES, "rosenbrock": 0.2},
     ),
     Row(
         prodigy(),
@@ -78,5 +79,6 @@ ROWS: tuple[Row, ...] = (
         scale_invariant=True,
         leafwise=False,
         forgets=False,
+        solves={**SOLVES, "rosenbrock": 0.2},
     ),
 )
