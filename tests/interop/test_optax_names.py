@@ -33,15 +33,10 @@ PENDING = [
     "contrib.MomoState",
     "contrib.momo",
     "contrib.momo_adam",
-    "contrib.MechanicState",
-    "contrib.mechanize",
     "contrib.GaLoreDimensionNumbers",
     "contrib.GaLoreState",
     "contrib.galore",
     "contrib.scale_by_galore",
-    "perturbations.Gumbel",
-    "perturbations.Normal",
-    "perturbations.make_perturbed_fun",
 ]
 
 # Without counterpart, each with its line in docs/migrating.md.
