@@ -71,8 +71,10 @@ from funcgd.optimizers.schedule_free import (
     schedule_free_sgd,
 )
 from funcgd.optimizers.sgd import sgd
+from funcgd.optimizers.shampoo import ScaleByShampooState, scale_by_shampoo, shampoo
 from funcgd.optimizers.sign_sgd import scale_by_sign, sign_sgd, signum
 from funcgd.optimizers.sm3 import ScaleBySM3State, scale_by_sm3, sm3
+from funcgd.optimizers.soap import ScaleBySoapState, scale_by_soap, soap
 from funcgd.optimizers.sophia import (
     HutchinsonState,
     SophiaState,
@@ -118,7 +120,9 @@ __all__ = [
     "ScaleByRpropState",
     "ScaleByRssState",
     "ScaleBySM3State",
+    "ScaleByShampooState",
     "ScaleBySimplifiedAdEMAMixState",
+    "ScaleBySoapState",
     "ScheduleFreeState",
     "SophiaState",
     "acprop",
@@ -199,10 +203,12 @@ __all__ = [
     "scale_by_rms",
     "scale_by_rprop",
     "scale_by_rss",
+    "scale_by_shampoo",
     "scale_by_shape",
     "scale_by_sign",
     "scale_by_simplified_ademamix",
     "scale_by_sm3",
+    "scale_by_soap",
     "scale_by_sophia",
     "scale_by_stddev",
     "scale_by_trust_ratio",
@@ -212,10 +218,12 @@ __all__ = [
     "schedule_free_eval_params",
     "schedule_free_sgd",
     "sgd",
+    "shampoo",
     "sign_sgd",
     "signum",
     "simplified_ademamix",
     "sm3",
+    "soap",
     "sophia",
     "swa",
     "yogi",
