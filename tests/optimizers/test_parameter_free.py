@@ -412,7 +412,7 @@ def test_momo_without_momentum_is_polyak():
     ("rate", "bound"), [(0.1, -10.0), (1.0, 0.4), (1.0, 5.0)], ids=["longest", "to the bound", "none"]
 )
 def test_decay_of_momo_minimises_its_model(make, rate, bound, x64):
-    """The first step minimises max(f + ⟨g, x − θ⟩, f*) + ‖x − θ‖²/2η + λ‖x‖²/2 in the norm of D, which is |g| in Adam."""
+    """The first step minimises max(f + ⟨g, x − θ⟩, f*) + ‖x − θ‖²/2η + λ‖x‖²/2, for Adam in the norm of D = |g|."""
     theta, g, f, decay = THETA, UNIT[0], 1.0, 0.5
     norm = np.abs(g) if make is fg.momo_adam else np.ones_like(g)
     tx = make(rate, lower_bound=bound, weight_decay=decay, **({"eps": 0.0} if make is fg.momo_adam else {}))

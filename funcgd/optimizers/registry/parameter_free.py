@@ -89,7 +89,7 @@ ROWS: tuple[Row, ...] = (
         elementwise=False,
     ),
     Row(
-        momo_adam(lower_bound=-1.0),
+        momo_adam(1.0, lower_bound=-1.0),
         2023,
         "Schaipp, Ohana, Eickenberg, Defazio, Gower, MoMo: momentum models for adaptive learning rates",
         "https://arxiv.org/abs/2305.07583",
