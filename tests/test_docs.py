@@ -83,7 +83,7 @@ def public(dotted):
     return functools.reduce(getattr, filter(None, rest.split(".")), thing)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != FOLLOWED], ids=name)
 def test_names_in_the_text_exist(page):
     outside_blocks = re.sub(r"^( *)```.*?^\1```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     for code in re.findall(r"`([^`]+)`", outside_blocks):
@@ -94,17 +94,8 @@ def test_names_in_the_text_exist(page):
 def test_what_choosing_names_can_be_made():
     """Its tables are code: every call in them, with these for the names that a reader has."""
     space = {"fg": fg, "tx": fg.sgd(0.1), "steps": 1000, "warmup": 10, "stable": 500, "decay": 100, "start": 900}
-    space |= {
-        "L": 2.0,
-        "η": 0.1,
-        "β": 0.9,
-        "peak": 1e-3,
-        "lower": -1.0,
-        "upper": 1.0,
-        "loss": jnp.sum,
-        "residuals": jnp.sin,
-    }
-    space |= {"regularizer": fg.L1Norm(0.1), "projection": fg.projection_non_negative, "loss_of_params": jnp.sum}
+    space |= {"L": 2.0, "η": 0.1, "β": 0.9, "peak": 1e-3, "lower": -1.0, "upper": 1.0, "loss": jnp.sum}
+    space |= {"residuals": jnp.sin, "regularizer": fg.L1Norm(0.1), "projection": fg.projection_non_negative}
     page = DOCS / "choosing.md"
     calls = [code for code in re.findall(r"`(fg\.[^`]*\))`", page.read_text()) if "check_gradient" not in code]
     assert len(calls) > 50
