@@ -165,6 +165,9 @@ def as_transform(who: str, tx: Any) -> Transform:
     """
     if isinstance(tx, Transform):
         return tx
+    if isinstance(tx, type) and issubclass(tx, Transform):
+        name = tx.__name__
+        raise TypeError(f"{who}: expected a transform, got its class `{name}`; write {name}(…), with its numbers.")
     init, update = getattr(tx, "init", None), getattr(tx, "update", None)
     if init is None and isinstance(tx, tuple) and len(tx) == 2:
         init, update = tx
