@@ -33,3 +33,5 @@ from funcgd.training import *
 from funcgd.training import microbatching
 from funcgd.training import stopping as stop
 from funcgd.transforms import *
+
+__version__ = "0.1.0"

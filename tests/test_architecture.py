@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import itertools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,13 @@ from jax._src import xla_bridge
 assert not xla_bridge._backends, 'importing funcgd started a backend'
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+def test_version_is_a_release():
+    """The package's metadata takes it from there."""
+    assert 'path = "funcgd/__init__.py"' in (ROOT / "pyproject.toml").read_text()
+    released = re.findall(r"^## \[(\S+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert fg.__version__ == released[0]
 
 
 def test_public_names_are_those_of_the_snapshot():

@@ -23,7 +23,7 @@ class EmptyState(NamedTuple):
 
 # What Optax calls the states of these transforms. Where a number is a schedule, the state is a `ScaleByScheduleState`.
 AdaptiveGradClipState = AddDecayedWeightsState = ClipByGlobalNormState = ClipState = EmptyState
-ScaleByTrustRatioState = ScaleState = EmptyState
+NormalizeState = ScaleByTrustRatioState = ScaleState = EmptyState
 
 
 def init_empty_state(params: Params) -> EmptyState:
@@ -165,6 +165,9 @@ def as_transform(who: str, tx: Any) -> Transform:
     """
     if isinstance(tx, Transform):
         return tx
+    if isinstance(tx, type) and issubclass(tx, Transform):
+        name = tx.__name__
+        raise TypeError(f"{who}: expected a transform, got its class `{name}`; write {name}(…), with its numbers.")
     init, update = getattr(tx, "init", None), getattr(tx, "update", None)
     if init is None and isinstance(tx, tuple) and len(tx) == 2:
         init, update = tx

@@ -74,8 +74,9 @@ def map_params(
 ) -> Any:
     """`state` with f applied to the leaves of all parts that are trees like the parameters, such as moments.
 
-    With the shardings of the parameters as `rest` it makes those of a state. Where a leaf of the parameters has no part
-    in the state, as outside a mask, None stays None.
+    With the shardings of the parameters as `rest` it makes those of a state; arrays of another shape, such as the rows
+    and columns of `adafactor`, f tells by theirs. Where a leaf of the parameters has no part in the state, as outside a
+    mask, None stays None.
 
     Args:
         initable: the transform, or its `init`. It is called with a tree without leaves; an `init` that looks for

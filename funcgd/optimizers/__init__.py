@@ -45,6 +45,7 @@ from funcgd.optimizers.lookahead import LookaheadParams, LookaheadState, lookahe
 from funcgd.optimizers.madgrad import MadgradState, madgrad, scale_by_madgrad
 from funcgd.optimizers.mars import MarsState, mars, mars_correction
 from funcgd.optimizers.mechanize import MechanicState, mechanize
+from funcgd.optimizers.momo import MomoAdamState, MomoState, momo, momo_adam
 from funcgd.optimizers.muon import MuonDimensionNumbers, MuonState, muon, scale_by_muon, scale_by_shape
 from funcgd.optimizers.nadam import nadam, nadamw
 from funcgd.optimizers.noisy_sgd import noisy_sgd
@@ -56,6 +57,7 @@ from funcgd.optimizers.optimistic import (
     scale_by_optimistic_gradient,
 )
 from funcgd.optimizers.parameter_averages import ParamsAverageState, params_ema, swa
+from funcgd.optimizers.polyak import polyak_sgd, scale_by_polyak
 from funcgd.optimizers.prodigy import ProdigyState, prodigy
 from funcgd.optimizers.radam import radam, scale_by_radam
 from funcgd.optimizers.rmsprop import ScaleByRmsState, ScaleByRStdDevState, rmsprop, scale_by_rms, scale_by_stddev
@@ -69,8 +71,10 @@ from funcgd.optimizers.schedule_free import (
     schedule_free_sgd,
 )
 from funcgd.optimizers.sgd import sgd
+from funcgd.optimizers.shampoo import ScaleByShampooState, scale_by_shampoo, shampoo
 from funcgd.optimizers.sign_sgd import scale_by_sign, sign_sgd, signum
 from funcgd.optimizers.sm3 import ScaleBySM3State, scale_by_sm3, sm3
+from funcgd.optimizers.soap import ScaleBySoapState, scale_by_soap, soap
 from funcgd.optimizers.sophia import (
     HutchinsonState,
     SophiaState,
@@ -94,6 +98,8 @@ __all__ = [
     "MadgradState",
     "MarsState",
     "MechanicState",
+    "MomoAdamState",
+    "MomoState",
     "MuonDimensionNumbers",
     "MuonState",
     "ParamsAverageState",
@@ -114,7 +120,9 @@ __all__ = [
     "ScaleByRpropState",
     "ScaleByRssState",
     "ScaleBySM3State",
+    "ScaleByShampooState",
     "ScaleBySimplifiedAdEMAMixState",
+    "ScaleBySoapState",
     "ScheduleFreeState",
     "SophiaState",
     "acprop",
@@ -150,6 +158,8 @@ __all__ = [
     "mars",
     "mars_correction",
     "mechanize",
+    "momo",
+    "momo_adam",
     "muon",
     "nadam",
     "nadamw",
@@ -160,6 +170,7 @@ __all__ = [
     "optimistic_adam_v2",
     "optimistic_gradient_descent",
     "params_ema",
+    "polyak_sgd",
     "prodigy",
     "radam",
     "rmsprop",
@@ -187,14 +198,17 @@ __all__ = [
     "scale_by_optimistic_gradient",
     "scale_by_param_block_norm",
     "scale_by_param_block_rms",
+    "scale_by_polyak",
     "scale_by_radam",
     "scale_by_rms",
     "scale_by_rprop",
     "scale_by_rss",
+    "scale_by_shampoo",
     "scale_by_shape",
     "scale_by_sign",
     "scale_by_simplified_ademamix",
     "scale_by_sm3",
+    "scale_by_soap",
     "scale_by_sophia",
     "scale_by_stddev",
     "scale_by_trust_ratio",
@@ -204,10 +218,12 @@ __all__ = [
     "schedule_free_eval_params",
     "schedule_free_sgd",
     "sgd",
+    "shampoo",
     "sign_sgd",
     "signum",
     "simplified_ademamix",
     "sm3",
+    "soap",
     "sophia",
     "swa",
     "yogi",

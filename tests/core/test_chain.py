@@ -183,8 +183,8 @@ def test_named_chains():
     ("make", "error", "message"),
     [
         (lambda: fg.chain(3), TypeError, r"^chain: expected a transform \(with `init` and `update`\), got 3\.$"),
-        (lambda: fg.chain(recipe), TypeError, r"^chain: expected a transform .*, got <class"),
-        (lambda: fg.chain(fg.clip), TypeError, r"^chain: expected a transform"),
+        (lambda: fg.chain(recipe), TypeError, r"^chain: expected a transform, got its class `recipe`"),
+        (lambda: fg.chain(fg.clip), TypeError, r"^chain: expected a transform, got its class `clip`; write clip\(…\)"),
         (lambda: fg.chain([fg.clip(1.0)]), TypeError, r"^chain: expected a transform"),
         (lambda: fg.chain((len, 3)), TypeError, r"^chain: expected a transform"),
         (lambda: fg.named_chain(("a", None)), TypeError, r"^named_chain: expected a transform .*, got None"),

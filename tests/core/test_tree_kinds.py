@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import funcgd as fg
+from funcgd.optimizers.registry import ROWS
 
 G = {"w": jnp.array([3.0, -4.0]), "z": jnp.array(3 + 4j), "low": jnp.full(2, 0.5, jnp.bfloat16), "frozen": None}
 M = {"w": jnp.ones(2), "z": jnp.array(1 + 0j), "low": jnp.ones(2), "frozen": None}
@@ -86,6 +87,18 @@ def test_parts_of_states_behind_masks_and_groups():
     assert named(tx).inner_states["one"][0].mu == only_w
     state = named(fg.MultiSteps(fg.adam(0.1), 2))
     assert (state.acc_grads, state.inner_opt_state[0].nu, state.mini_step) == (LIKE, LIKE, None)
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: row.name)
+def test_states_of_all_optimizers(row):
+    """What has the shape of a parameter of its name is found, whatever the optimizer; nothing is lost."""
+    for tx in (row.example, *row.variants):
+        state = jax.eval_shape(tx.init, PARAMS)
+        found = fg.tree.map_params(tx, lambda m, name: f"{name} {m.shape}", state, NAMES)
+        assert jax.tree.structure(found) == jax.tree.structure(state)
+        for (path, leaf), kind in zip(jax.tree_util.tree_leaves_with_path(state), jax.tree.leaves(found), strict=True):
+            if leaf.shape == (2, 3) and path[-1] == jax.tree_util.DictKey("w"):
+                assert kind == "W (2, 3)", jax.tree_util.keystr(path)
 
 
 def test_other_leaves_stay_or_are_transformed():

@@ -13,8 +13,10 @@ from tests.optimizers.oracles import matrices
 
 STEPS = 20
 RNG = np.random.default_rng(0)
-THETA = RNG.standard_normal((4, 6))
-GRADS = RNG.standard_normal((STEPS, 4, 6))
+THETA = RNG.standard_normal(
+    (4, 5)
+)  # one column more: SOAP's first basis is determined, its null space of dimension one
+GRADS = RNG.standard_normal((STEPS, 4, 5))
 DION = [
     (4.0848, -6.8946, 2.9270),
     (3.9505, -6.3029, 2.6377),
@@ -34,6 +36,18 @@ CASES = {
         fg.muon(0.1, beta=0.9, weight_decay=0.3, nesterov=False, consistent_rms=0.2, normuon_b2=0.95),
         matrices.normuon,
         (0.1, 0.9, 0.95, 0.3),
+    ),
+    "shampoo": (fg.shampoo(0.1), matrices.shampoo, (0.1, 1e-6)),
+    "shampoo, all": (
+        fg.shampoo(0.1, 0.9, 0.1, 0.8, 0.3, precondition_frequency=3),
+        matrices.shampoo,
+        (0.1, 0.1, 0.9, 0.8, 3, (), 0.3),
+    ),
+    "soap": (fg.soap(0.1), matrices.soap, (0.1, 0.95, 0.95, 1e-8, 10, None, 0.01)),
+    "soap, all": (
+        fg.soap(0.1, 0.8, 0.9, 1e-3, 0.7, 0.3, precondition_frequency=2),
+        matrices.soap,
+        (0.1, 0.8, 0.9, 1e-3, 2, 0.7, 0.3),
     ),
 }
 
@@ -56,14 +70,33 @@ def test_rules_are_those_of_their_papers(case, wide, dtype):
     theta, grads = (THETA, GRADS) if wide else (THETA.T, GRADS.swapaxes(1, 2))
     with precision(dtype):
         found = run(tx, jnp.asarray(theta, dtype), jnp.asarray(grads, dtype))
-    tolerance = 1e-11 if dtype == "float64" else 5e-5
+    tolerance = 1e-11 if dtype == "float64" else 1e-4 if "soap" in case else 5e-5
     np.testing.assert_allclose(found, oracle(theta, grads, *args), rtol=tolerance, atol=tolerance)
 
 
+TENSORS = RNG.standard_normal((STEPS, 3, 4, 2))
+
+
+@pytest.mark.parametrize(
+    ("tx", "oracle", "args"),
+    [
+        (fg.shampoo(0.1), matrices.shampoo, (0.1, 1e-6)),
+        (fg.shampoo(0.1, max_precond_dim=3), matrices.shampoo, (0.1, 1e-6, None, 0.0, 1, (1,))),
+        (fg.soap(0.1, max_precond_dim=3), matrices.soap, (0.1, 0.95, 0.95, 1e-8, 10, None, 0.01, (1,))),
+    ],
+    ids=["shampoo", "shampoo, a long axis", "soap, a long axis"],
+)
+def test_tensors_along_each_axis(tx, oracle, args, x64):
+    found = run(tx, jnp.asarray(TENSORS[0]), jnp.asarray(TENSORS))
+    np.testing.assert_allclose(found, oracle(TENSORS[0], TENSORS, *args), rtol=1e-10, atol=1e-10)
+    with_axis = run(tx, jnp.asarray(TENSORS[0])[:, None], jnp.asarray(TENSORS)[:, :, None])  # of length 1
+    np.testing.assert_allclose(with_axis[:, 0], found, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1e3])
-def test_units_a_scaled_loss_changes_no_step(scale):
+@pytest.mark.parametrize("tx", [fg.muon(0.1, eps=0.0), fg.shampoo(0.1, eps=0.0), fg.soap(0.1, eps=0.0)], ids=repr)
+def test_units_a_scaled_loss_changes_no_step(tx, scale):
     theta, grads = jnp.asarray(THETA, jnp.float32), jnp.asarray(GRADS, jnp.float32)
-    tx = fg.muon(0.1, eps=0.0)
     np.testing.assert_allclose(run(tx, theta, scale * grads), run(tx, theta, grads), rtol=1e-4, atol=1e-4)
 
 

@@ -2,6 +2,8 @@
 
 from funcgd.optimizers.muon import muon
 from funcgd.optimizers.registry.row import Row
+from funcgd.optimizers.shampoo import shampoo
+from funcgd.optimizers.soap import soap
 
 ROWS: tuple[Row, ...] = (
     Row(
@@ -21,6 +23,26 @@ ROWS: tuple[Row, ...] = (
                 normuon_b2=0.95,
             ),
         ),
+        needs=("params",),
+        elementwise=False,
+        scale_invariant=True,
+    ),
+    Row(
+        shampoo(0.1),
+        2018,
+        "Gupta, Koren, Singer, Shampoo: preconditioned stochastic tensor optimization",
+        "https://arxiv.org/abs/1802.09568",
+        variants=(shampoo(0.1, 0.9, momentum=0.9, precondition_frequency=3, max_precond_dim=2),),
+        needs=("params",),
+        elementwise=False,
+        scale_invariant=True,
+    ),
+    Row(
+        soap(0.01),
+        2024,
+        "Vyas et al., SOAP: improving and stabilizing Shampoo using Adam",
+        "https://arxiv.org/abs/2409.11321",
+        variants=(soap(0.01, shampoo_beta=0.9, precondition_frequency=2, max_precond_dim=2, mu_dtype="bfloat16"),),
         needs=("params",),
         elementwise=False,
         scale_invariant=True,

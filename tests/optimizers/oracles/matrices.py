@@ -37,3 +37,64 @@ def normuon(theta, grads, eta, b1, b2, decay=0.0):
         rate = 0.2 * eta * np.sqrt(w.size) / np.linalg.norm(equal)
         w = w - eta * decay * w - rate * equal
     return w.T
+
+
+def _unfold(g, axis):
+    return np.moveaxis(g, axis, 0).reshape(g.shape[axis], -1)
+
+
+def _multiply(matrix, g, axis):
+    return np.moveaxis(np.tensordot(matrix, g, (1, axis)), 0, axis)
+
+
+def _inverse_root(h, k):
+    values, vectors = np.linalg.eigh(h)
+    return (vectors * values ** (-1 / (2 * k))) @ vectors.T
+
+
+def shampoo(theta, grads, eta, eps, b2=None, momentum=0.0, every=1, diagonal=(), decay=0.0):
+    """Algorithm 2, on tensors of order k, with εI in each H from the beginning."""
+    k, v = theta.ndim, np.zeros_like(theta)
+    h = [np.zeros((n, n)) for n in theta.shape]
+    for t, g in enumerate(grads):
+        seen = [_unfold(g, i) @ _unfold(g, i).T for i in range(k)]
+        h = [a + b if b2 is None else b2 * a + (1 - b2) * b for a, b in zip(h, seen, strict=True)]
+        known = [a / (1 if b2 is None else 1 - b2 ** (t + 1)) + eps * np.eye(len(a)) for a in h]
+        fresh = [_inverse_root(np.diag(np.diag(a)) if i in diagonal else a, k) for i, a in enumerate(known)]
+        if t % every == 0:
+            roots = fresh
+        u = g
+        for i in range(k):
+            u = _multiply(fresh[i] if i in diagonal else roots[i], u, i)
+        v = momentum * v + u
+        theta = theta - eta * (v + decay * theta)
+    return theta
+
+
+def soap(theta, grads, eta, b1, b2, eps, every, beta=None, decay=0.0, fixed=()):
+    """Algorithms 3 and 4 and, as in the authors' code, a first step that makes bases only, sorted columns, √V + ε."""
+    beta = b2 if beta is None else beta
+    m, v = np.zeros_like(theta), np.zeros_like(theta)
+    axes = [i for i in range(theta.ndim) if i not in fixed]
+    h = [np.zeros((theta.shape[i],) * 2) for i in axes]
+    q = [np.eye(theta.shape[i]) for i in axes]
+
+    def turn(x, back=False):
+        for i, basis in zip(axes, q, strict=True):
+            x = _multiply(basis if back else basis.T, x, i)
+        return x
+
+    for t, g in enumerate(grads):
+        u = np.zeros_like(theta)
+        if t:
+            m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * turn(g) ** 2
+            u = turn(turn(m) / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps), back=True)
+        theta = theta - eta * (u + decay * theta)
+        h = [beta * a + (1 - beta) * _unfold(g, i) @ _unfold(g, i).T for a, i in zip(h, axes, strict=True)]
+        if t == 0:
+            q = [np.linalg.eigh(a)[1][:, ::-1] for a in h]
+        elif t % every == 0:
+            for j, (a, i) in enumerate(zip(h, axes, strict=True)):
+                order = np.argsort(-np.diag(q[j].T @ a @ q[j]))
+                v, q[j] = np.take(v, order, i), np.linalg.qr(a @ q[j][:, order])[0]
+    return theta
