@@ -27,14 +27,6 @@ MODULES = (
 
 # Being built; a name that has arrived must be taken out.
 PENDING = [
-    "polyak_sgd",
-    "scale_by_polyak",
-    "contrib.MomoAdamState",
-    "contrib.MomoState",
-    "contrib.momo",
-    "contrib.momo_adam",
-    "contrib.MechanicState",
-    "contrib.mechanize",
     "perturbations.Gumbel",
     "perturbations.Normal",
     "perturbations.make_perturbed_fun",
