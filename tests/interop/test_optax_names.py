@@ -27,10 +27,6 @@ MODULES = (
 
 # Being built; a name that has arrived must be taken out.
 PENDING = [
-    "contrib.GaLoreDimensionNumbers",
-    "contrib.GaLoreState",
-    "contrib.galore",
-    "contrib.scale_by_galore",
 ]
 
 # Without counterpart, each with its line in docs/migrating.md.
