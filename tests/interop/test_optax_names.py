@@ -26,8 +26,7 @@ MODULES = (
 )
 
 # Being built; a name that has arrived must be taken out.
-PENDING = [
-]
+PENDING = []
 
 # Without counterpart, each with its line in docs/migrating.md.
 NONE = {
