@@ -38,6 +38,7 @@ from funcgd.optimizers.distance_over_gradients import (
     scale_by_dowg,
 )
 from funcgd.optimizers.dpsgd import DifferentiallyPrivateAggregateState, differentially_private_aggregate, dpsgd
+from funcgd.optimizers.galore import GaLoreDimensionNumbers, GaLoreState, galore, scale_by_galore
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
@@ -45,6 +46,7 @@ from funcgd.optimizers.lookahead import LookaheadParams, LookaheadState, lookahe
 from funcgd.optimizers.madgrad import MadgradState, madgrad, scale_by_madgrad
 from funcgd.optimizers.mars import MarsState, mars, mars_correction
 from funcgd.optimizers.mechanize import MechanicState, mechanize
+from funcgd.optimizers.momo import MomoAdamState, MomoState, momo, momo_adam
 from funcgd.optimizers.muon import MuonDimensionNumbers, MuonState, muon, scale_by_muon, scale_by_shape
 from funcgd.optimizers.nadam import nadam, nadamw
 from funcgd.optimizers.noisy_sgd import noisy_sgd
@@ -56,6 +58,7 @@ from funcgd.optimizers.optimistic import (
     scale_by_optimistic_gradient,
 )
 from funcgd.optimizers.parameter_averages import ParamsAverageState, params_ema, swa
+from funcgd.optimizers.polyak import polyak_sgd, scale_by_polyak
 from funcgd.optimizers.prodigy import ProdigyState, prodigy
 from funcgd.optimizers.radam import radam, scale_by_radam
 from funcgd.optimizers.rmsprop import ScaleByRmsState, ScaleByRStdDevState, rmsprop, scale_by_rms, scale_by_stddev
@@ -90,12 +93,16 @@ __all__ = [
     "DoGState",
     "DoWGState",
     "FactoredState",
+    "GaLoreDimensionNumbers",
+    "GaLoreState",
     "HutchinsonState",
     "LookaheadParams",
     "LookaheadState",
     "MadgradState",
     "MarsState",
     "MechanicState",
+    "MomoAdamState",
+    "MomoState",
     "MuonDimensionNumbers",
     "MuonState",
     "ParamsAverageState",
@@ -143,6 +150,7 @@ __all__ = [
     "dpsgd",
     "fourth_root",
     "fromage",
+    "galore",
     "gradient_descent",
     "hutchinson_estimator_diag_hessian",
     "lamb",
@@ -154,6 +162,8 @@ __all__ = [
     "mars",
     "mars_correction",
     "mechanize",
+    "momo",
+    "momo_adam",
     "muon",
     "nadam",
     "nadamw",
@@ -164,6 +174,7 @@ __all__ = [
     "optimistic_adam_v2",
     "optimistic_gradient_descent",
     "params_ema",
+    "polyak_sgd",
     "prodigy",
     "radam",
     "rmsprop",
@@ -183,6 +194,7 @@ __all__ = [
     "scale_by_dog",
     "scale_by_dowg",
     "scale_by_factored_rms",
+    "scale_by_galore",
     "scale_by_lbfgs",
     "scale_by_lion",
     "scale_by_madgrad",
@@ -191,6 +203,7 @@ __all__ = [
     "scale_by_optimistic_gradient",
     "scale_by_param_block_norm",
     "scale_by_param_block_rms",
+    "scale_by_polyak",
     "scale_by_radam",
     "scale_by_rms",
     "scale_by_rprop",

@@ -94,8 +94,50 @@ def first_step_next_to_one(library):
     return updates(library.adam(0.5, b2=1 - 1e-7, eps=0.0), jnp.zeros(()), jnp.full(1, 3.0))[0]
 
 
+def contrib(library, name):
+    return getattr(getattr(library, "contrib", library), name)
+
+
+def estimate_after_zeros(library, name):
+    """The estimate of the distance after a gradient of zeros and one of ones, over what it was at first."""
+    grads = jnp.array([[0.0, 0.0], [1.0, 1.0]])
+    return float(library.tree.get(updates(contrib(library, name)(), jnp.ones(2), grads)[1], "estim_lr")) / 1e-6
+
+
+def dog_after_zeros(library):
+    """Steps of a first rate of 0.5, as long as the parameters have not moved."""
+    tx = contrib(library, "dog")(init_step=("learning_rate", 0.5))
+    return updates(tx, jnp.ones(1), jnp.array([[0.0], [1.0], [1.0]]))[0]
+
+
+def mechanic_far_from_zero(library):
+    """Where 100 steps from 100 end, of |x − 101|²."""
+    tx = contrib(library, "mechanize")(library.adam(1.0))
+
+    def step(carry, _):
+        x, state = carry
+        u, state = tx.update(2 * (x - 101), state, x)
+        return (x + u, state), None
+
+    x = jnp.full(2, 100.0)
+    return jax.jit(lambda: jax.lax.scan(step, (x, tx.init(x)), length=100)[0][0])()
+
+
+def half_of_polyak(library):
+    """Half of Polyak's step for a loss of 1 and a gradient of 2."""
+    tx = library.polyak_sgd(scaling=0.5)
+    return tx.update(jnp.float32(2), tx.init(jnp.float32(0)), jnp.float32(0), value=jnp.float32(1))[0]
+
+
 HALF = "Adam, RMSProp, … of float16 parameters at a zero gradient"
 DEFECTS = {  # measured how, what is right, and the beginning of its line on the page
+    **{
+        f"0 / 0 in an estimate: {name}": (functools.partial(estimate_after_zeros, name=name), 1.0, "`prodigy`, `dadapt")
+        for name in ("prodigy", "dadapt_adamw")
+    },
+    "DoG that never moves": (dog_after_zeros, [[0], [-0.5], [-0.5]], '`dog(init_step=("learning_rate", η))`'),
+    "Mechanic that never moves": (mechanic_far_from_zero, 101.0, "`mechanize(adam(1.0))` from θ = 100"),
+    "Polyak's step divided by its factor": (half_of_polyak, -0.25, "`polyak_sgd(scaling=c)`"),
     "moments of bfloat16 freeze": (moments_of_bfloat16, 1.0, "moments of bfloat16 parameters"),
     **{
         f"zero gradients of float16: {name}": (functools.partial(zero_gradients_of_float16, name=name), 0.0, HALF)

@@ -196,6 +196,22 @@ def test_same_names_same_numbers(ours, theirs):
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
+        (fg.polyak_sgd(0.5, f_min=0.5, eps=0.1), optax.polyak_sgd(0.5, f_min=0.5, eps=0.1)),
+        (fg.polyak_sgd(f_min=2.0, variant="sps+"), optax.polyak_sgd(f_min=2.0, variant="sps+")),
+        (fg.momo(lower_bound=0.1), optax.contrib.momo(lower_bound=0.1)),
+        (fg.momo(adapt_lower_bound=True), optax.contrib.momo(adapt_lower_bound=True)),
+        (fg.momo_adam(1.0), optax.contrib.momo_adam(1.0)),
+        (fg.momo_adam(1.0, adapt_lower_bound=True), optax.contrib.momo_adam(1.0, adapt_lower_bound=True)),
+    ],
+    ids=lambda tx: repr(tx)[:40] if isinstance(tx, fg.Transform) else "",
+)
+def test_same_names_same_numbers_with_a_loss(ours, theirs):
+    same(run(ours, value=jnp.float32(1.0)), run(theirs, value=jnp.float32(1.0)))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
         (fg.sm3(0.1), optax.sm3(0.1)),  # only where each leaf has an axis: not so for scalars in Optax
         (
             fg.scale_by_distance_over_gradients(0.1, global_scale=-0.5),

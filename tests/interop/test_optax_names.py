@@ -26,23 +26,7 @@ MODULES = (
 )
 
 # Being built; a name that has arrived must be taken out.
-PENDING = [
-    "polyak_sgd",
-    "scale_by_polyak",
-    "contrib.MomoAdamState",
-    "contrib.MomoState",
-    "contrib.momo",
-    "contrib.momo_adam",
-    "contrib.MechanicState",
-    "contrib.mechanize",
-    "contrib.GaLoreDimensionNumbers",
-    "contrib.GaLoreState",
-    "contrib.galore",
-    "contrib.scale_by_galore",
-    "perturbations.Gumbel",
-    "perturbations.Normal",
-    "perturbations.make_perturbed_fun",
-]
+PENDING = []
 
 # Without counterpart, each with its line in docs/migrating.md.
 NONE = {

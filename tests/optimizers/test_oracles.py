@@ -171,7 +171,7 @@ CASES = {
 def run(tx, theta, grads):
     def step(carry, g):
         theta, state = carry
-        extra = objective(theta, g) if any("value_fn" in need for need in tx.needs) else {}
+        extra = objective(theta, g) if any("value" in need for need in tx.needs) else {}
         g = g[None] if tx.per_example else g
         updates, state = tx.update(g, state, theta, **extra)
         return (fg.apply_updates(theta, updates), state), None

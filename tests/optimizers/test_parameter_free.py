@@ -12,7 +12,7 @@ import funcgd as fg
 from funcgd.testing import check_transform
 from funcgd.testing.fixtures import precision
 from tests.optimizers.oracles import parameter_free
-from tests.optimizers.test_oracles import GRADS, STEPS, THETA, run
+from tests.optimizers.test_oracles import GRADS, STEPS, THETA, UNIT, run
 
 ONES = np.ones(STEPS)
 LENGTH = np.linalg.norm(THETA)
@@ -84,6 +84,66 @@ def test_rules_are_those_of_their_papers(case, dtype):
     np.testing.assert_allclose(theta, oracle(THETA, GRADS, *args, **options), rtol=tolerance, atol=tolerance)
 
 
+VALUES = 0.5 + np.abs(np.random.default_rng(2).standard_normal(STEPS))
+VALUE_CASES = {
+    "polyak_sgd": (fg.polyak_sgd(), parameter_free.polyak, (), {}),
+    "polyak_sgd, uphill": (
+        fg.polyak_sgd(0.5, 0.5, 1.0, 0.1),
+        parameter_free.polyak,
+        (1.0, 0.5, 0.5, 0.1),
+        {},
+    ),
+    "polyak_sgd, sps+": (
+        fg.polyak_sgd(f_min=1.0, variant="sps+"),
+        parameter_free.polyak,
+        (1.0,),
+        {"positive": True},
+    ),
+    "momo": (fg.momo(), parameter_free.momo, (ONES,), {}),
+    "momo, all": (fg.momo(FALLING, 0.5, 0.3, 0.1), parameter_free.momo, (ETAS, 0.5, 0.3, 0.1), {}),
+    "momo, bound": (
+        fg.momo(FALLING, lower_bound=-5.0, weight_decay=0.1, adapt_lower_bound=True),
+        parameter_free.momo,
+        (ETAS,),
+        {"bound": -5.0, "decay": 0.1, "adapt": True},
+    ),
+    "momo_adam": (fg.momo_adam(), parameter_free.momo_adam, (0.01 * ONES,), {}),
+    "momo_adam, all": (
+        fg.momo_adam(FALLING, 0.5, 0.9, 1e-3, 0.3, 0.1),
+        parameter_free.momo_adam,
+        (ETAS, 0.5, 0.9, 1e-3, 0.3, 0.1),
+        {},
+    ),
+    "momo_adam, bound": (
+        fg.momo_adam(FALLING, lower_bound=-5.0, weight_decay=0.1, adapt_lower_bound=True),
+        parameter_free.momo_adam,
+        (ETAS,),
+        {"bound": -5.0, "decay": 0.1, "adapt": True},
+    ),
+}
+
+
+@jax.jit
+def run_with_values(tx, theta, grads, values):
+    def step(carry, row):
+        theta, state = carry
+        updates, state = tx.update(row[0], state, theta, value=row[1])
+        return (fg.apply_updates(theta, updates), state), None
+
+    return jax.lax.scan(step, (theta, tx.init(theta)), (grads, values))[0][0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", VALUE_CASES)
+def test_rules_that_know_the_loss_are_those_of_their_papers(case, dtype):
+    tx, oracle, args, options = VALUE_CASES[case]
+    with precision(dtype):
+        theta = run_with_values(tx, *(jnp.asarray(x, dtype) for x in (THETA, UNIT, VALUES)))
+        assert theta.dtype == dtype
+    tolerance = 1e-11 if dtype == "float64" else 1e-4  # f + ⟨d, θ⟩ − γ cancels
+    np.testing.assert_allclose(theta, oracle(THETA, UNIT, VALUES, *args, **options), rtol=tolerance, atol=tolerance)
+
+
 # --- they need no rate -----------------------------------------------------------------------------------------------
 
 FADING = fg.linear_schedule(
@@ -96,8 +156,12 @@ FREE = {
     "dowg": fg.dowg(),
     "cocob": fg.cocob(),
     "mechanize": fg.mechanize(fg.adam(FADING)),
+    "polyak_sgd": fg.polyak_sgd(float("inf")),
+    "momo": fg.momo(1e6),
+    "momo_adam": fg.momo_adam(fg.linear_schedule(10.0, 0.0, 2000)),
 }
-ENTRYWISE = ("prodigy", "dadapt_adamw", "cocob", "mechanize")
+ENTRYWISE = ("prodigy", "dadapt_adamw", "cocob", "mechanize", "momo_adam")
+BOUNDS = {"polyak_sgd": "f_min", "momo": "lower_bound", "momo_adam": "lower_bound"}  # the least loss, which they need
 ESTIMATES = {  # fields that never fall
     "prodigy": "estim_lr",
     "dadapt_adamw": "estim_lr",
@@ -147,7 +211,8 @@ def test_logistic_regression_is_solved_without_a_rate(name):
     features = jnp.asarray(rng.standard_normal((64, 3)) * scales, jnp.float32)
     labels = jnp.asarray(np.sign(rng.standard_normal(64) + features @ (1 / scales)), jnp.float32)
     best = fg.minimize(lambda w: logistic_loss(w, features, labels), jnp.zeros(3), fg.LBFGS(), max_steps=200).value
-    _, values = descend(logistic_loss, FREE[name], jnp.zeros(3), features, labels)
+    tx = dataclasses.replace(FREE[name], **{BOUNDS[name]: best} if name in BOUNDS else {})
+    _, values = descend(logistic_loss, tx, jnp.zeros(3), features, labels)
     assert values[0] - best > 0.25
     assert values[-1] - best < 0.01
 
@@ -213,7 +278,7 @@ def test_row_32_the_estimate_never_falls_and_never_is_nan(name):
 def without_rate(tx):
     if isinstance(tx, fg.mechanize):
         return dataclasses.replace(tx, base_optimizer=without_rate(tx.base_optimizer))
-    return dataclasses.replace(tx, learning_rate=0.0)
+    return dataclasses.replace(tx, **{"scaling" if isinstance(tx, fg.polyak_sgd) else "learning_rate": 0.0})
 
 
 @pytest.mark.parametrize("name", FREE)
@@ -313,3 +378,61 @@ def test_mechanic_keeps_its_bets_through_nan_and_huge_gradients():
     grads = jnp.array([[1.0, 1.0], [3e38, -3e38], [jnp.nan, 1.0], [3e38, 3e38], [1.0, 1.0]])
     _, states = walk(fg.mechanize(fg.sgd(1.0)), jnp.ones(2), grads)
     assert all(np.isfinite(getattr(states, name)).all() for name in "rmvs")
+
+
+def test_polyak_comes_nearer_to_the_minimiser_with_each_step():
+    """Its theorem: ‖θ − θ*‖² falls by at least (f − f*)² / ‖g‖²."""
+    minimiser, x, tx = jnp.array([5.0, -2.0, 1.0]), jnp.ones(3), fg.polyak_sgd(float("inf"))
+    for _ in range(10):
+        value, grad = jax.value_and_grad(bowl)(x, minimiser, 1.0)
+        updates, _ = tx.update(grad, tx.init(x), x, value=value)
+        fallen = jnp.sum((x - minimiser) ** 2) - jnp.sum((x + updates - minimiser) ** 2)
+        assert fallen > 0.999 * value**2 / jnp.sum(grad**2)
+        x = x + updates
+
+
+@pytest.mark.parametrize("tx", [fg.polyak_sgd(), fg.momo(), fg.momo_adam()], ids=lambda tx: type(tx).__name__)
+def test_the_loss_must_be_a_scalar_and_at_the_minimum_all_rest(tx):
+    zero = jnp.zeros(2)
+    with pytest.raises(ValueError, match=r"`value` must be a scalar, got shape \(1,\)"):
+        tx.update(zero, tx.init(zero), zero, value=jnp.ones(1))
+    updates, _ = tx.update(zero, tx.init(zero), zero, value=0.0)
+    np.testing.assert_array_equal(updates, 0)
+
+
+def test_momo_without_momentum_is_polyak():
+    theta, grads, values = (jnp.asarray(x, jnp.float32) for x in (THETA, UNIT, VALUES))
+    momo, polyak = fg.momo(0.3, beta=0.0, lower_bound=0.2), fg.polyak_sgd(0.3, f_min=0.2, variant="sps+")
+    both = (run_with_values(tx, theta, grads, values) for tx in (momo, polyak))
+    np.testing.assert_allclose(*both, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("make", [fg.momo, fg.momo_adam], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    ("rate", "bound"), [(0.1, -10.0), (1.0, 0.4), (1.0, 5.0)], ids=["longest", "to the bound", "none"]
+)
+def test_decay_of_momo_minimises_its_model(make, rate, bound, x64):
+    """The first step minimises max(f + ⟨g, x − θ⟩, f*) + ‖x − θ‖²/2η + λ‖x‖²/2, for Adam in the norm of D = |g|."""
+    theta, g, f, decay = THETA, UNIT[0], 1.0, 0.5
+    norm = np.abs(g) if make is fg.momo_adam else np.ones_like(g)
+    tx = make(rate, lower_bound=bound, weight_decay=decay, **({"eps": 0.0} if make is fg.momo_adam else {}))
+    x = jnp.asarray(theta)
+    x = theta + np.asarray(tx.update(jnp.asarray(g), tx.init(x), x, value=f)[0])
+
+    def model(x):
+        near, small = (np.sum(norm * y**2, axis=-1) / 2 for y in (x - theta, x))
+        return np.maximum(f + (x - theta) @ g, bound) + near / rate + decay * small
+
+    others = x + np.random.default_rng(0).standard_normal((500, x.size)) * np.logspace(-4, 0, 500)[:, None]
+    assert (model(others) > model(x)).all()
+
+
+@pytest.mark.parametrize("tx", [fg.momo(1.0), fg.momo_adam(10.0)], ids=lambda tx: type(tx).__name__)
+def test_an_estimated_bound_saves_steps_that_are_too_long(tx):
+    """The least loss is 7, the given bound 0, and the longest step far too long."""
+    gaps = []
+    for adapt in (False, True):
+        adapting = dataclasses.replace(tx, adapt_lower_bound=adapt)
+        gaps.append(descend(lambda x: 7 + bowl(x, 1.0, 1.0), adapting, jnp.zeros(3))[1][-1] - 7)
+    assert gaps[0] > 10
+    assert gaps[1] < 0.5

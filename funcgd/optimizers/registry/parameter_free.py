@@ -5,6 +5,8 @@ from funcgd.optimizers.cocob import cocob
 from funcgd.optimizers.dadapt_adamw import dadapt_adamw
 from funcgd.optimizers.distance_over_gradients import dog, dowg
 from funcgd.optimizers.mechanize import mechanize
+from funcgd.optimizers.momo import momo, momo_adam
+from funcgd.optimizers.polyak import polyak_sgd
 from funcgd.optimizers.prodigy import prodigy
 from funcgd.optimizers.registry.row import SOLVES, Row
 from funcgd.optimizers.sgd import sgd
@@ -80,5 +82,35 @@ ROWS: tuple[Row, ...] = (
         leafwise=False,
         forgets=False,
         solves={**SOLVES, "rosenbrock": 0.2},
+    ),
+    Row(
+        polyak_sgd(f_min=-1.0),
+        2021,
+        "Loizou, Vaswani, Laradji, Lacoste-Julien, Stochastic Polyak step-size for SGD",
+        "https://arxiv.org/abs/2002.10542",
+        variants=(polyak_sgd(f_min=-1.0, eps=0.1, variant="sps+"),),
+        needs=("value",),
+        elementwise=False,
+        leafwise=False,
+    ),
+    Row(
+        momo(lower_bound=-1.0),
+        2023,
+        "Schaipp, Ohana, Eickenberg, Defazio, Gower, MoMo: momentum models for adaptive learning rates",
+        "https://arxiv.org/abs/2305.07583",
+        variants=(momo(weight_decay=0.1, lower_bound=-1.0, adapt_lower_bound=True),),
+        needs=("params", "value"),
+        elementwise=False,
+        leafwise=False,
+    ),
+    Row(
+        momo_adam(1.0, lower_bound=-1.0),
+        2023,
+        "Schaipp, Ohana, Eickenberg, Defazio, Gower, MoMo: momentum models for adaptive learning rates",
+        "https://arxiv.org/abs/2305.07583",
+        variants=(momo_adam(weight_decay=0.1, lower_bound=-1.0, adapt_lower_bound=True),),
+        needs=("params", "value"),
+        elementwise=False,
+        leafwise=False,
     ),
 )

@@ -89,3 +89,44 @@ def mechanic(theta, grads, etas, n=6, decay=0.01, first=1e-6, eps=1e-8):
         delta = delta - eta * g
         theta = start + np.sum(s) * delta
     return theta
+
+
+def polyak(theta, grads, values, f_min=0.0, longest=1.0, c=1.0, eps=0.0, positive=False):
+    for g, f in zip(grads, values, strict=True):
+        gap = max(f - f_min, 0) if positive else f - f_min
+        theta = theta - c * min(gap / (np.sum(g**2) + eps), longest) * g
+    return theta
+
+
+def bounded(model, shrink, rho, bound, given, adapt):
+    """The lower bound of MoMo before a step."""
+    return max(model / (2 * shrink * rho), given) if adapt and model < shrink * rho * bound else bound
+
+
+def momo(theta, grads, values, etas, beta=0.9, bound=0.0, decay=0.0, adapt=False):
+    """Algorithm 1, with weight decay and the estimate of the bound."""
+    given, d, f, gamma = bound, None, 0.0, 0.0
+    for g, value, eta in zip(grads, values, etas, strict=True):
+        b, d = (0.0, g) if d is None else (beta, beta * d + (1 - beta) * g)
+        f, gamma = b * f + (1 - b) * value, b * gamma + (1 - b) * np.sum(g * theta)
+        shrink, inner, square = 1 + eta * decay, np.sum(d * theta), np.sum(d**2)
+        bound = bounded(shrink * (f - gamma) + inner, shrink, 1.0, bound, given, adapt)
+        tau = min(eta, max(shrink * (f - gamma - bound) + inner, 0) / square)
+        theta = (theta - tau * d) / shrink
+        bound = max(f + inner - gamma - tau * square / 2, given) if adapt else bound
+    return theta
+
+
+def momo_adam(theta, grads, values, etas, b1=0.9, b2=0.999, eps=1e-8, bound=0.0, decay=0.0, adapt=False):
+    """Algorithm 2, with weight decay and the estimate of the bound."""
+    given, d, v, f, gamma = bound, 0 * theta, 0 * theta, 0.0, 0.0
+    for t, (g, value, eta) in enumerate(zip(grads, values, etas, strict=True), 1):
+        d, v = b1 * d + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        f, gamma = b1 * f + (1 - b1) * value, b1 * gamma + (1 - b1) * np.sum(g * theta)
+        rho, scale = 1 - b1**t, eps + np.sqrt(v / (1 - b2**t))
+        shrink, inner, square = 1 + eta * decay, np.sum(d * theta), np.sum(d**2 / scale)
+        bound = bounded(shrink * (f - gamma) + inner, shrink, rho, bound, given, adapt)
+        tau = min(eta / rho, max(shrink * (f - gamma - rho * bound) + inner, 0) / square)
+        theta = (theta - tau * d / scale) / shrink
+        bound = max((f + inner - gamma - tau * square / 2) / rho, given) if adapt else bound
+    return theta
