@@ -37,7 +37,7 @@ class Runs:
         """The updates of members and points, one for each scenario: path → (scenario, step)."""
         who = type(self.tx).__name__
         txs = fg.stack(members)
-        state = jax.vmap(lambda tx, p: tx.init(p))(txs, points)
+        state = jax.vmap(lambda tx, p: tx.init(p))(fg.stack(members), points)  # which may hold its numbers
         before, rows = avals(state), []
         for t in range(steps):
             moved, state, updates = self.step(txs, jax.tree.map(jnp.copy, points), state, grads(t))

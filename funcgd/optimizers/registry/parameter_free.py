@@ -92,6 +92,7 @@ ROWS: tuple[Row, ...] = (
         needs=("value",),
         elementwise=False,
         leafwise=False,
+        solves={name: left for name, left in SOLVES.items() if name != "beale"},
     ),
     Row(
         momo(lower_bound=-1.0),
