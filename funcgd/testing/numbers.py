@@ -122,6 +122,7 @@ def check_eager(who: str, tx: Any, params: Any, runs: Runs, updates: dict, toler
         for t in range(1 if "value_fn" in needs(tx) else steps):  # where a loop is inside, each compiles it
             g = jax.tree.map(lambda g, i=i, t=t: g[i, t], runs.grads)
             wide = [jax.tree.map(lambda x: x.astype(wide_dtype(x.dtype)) if _is_low(x) else x, g)]
+            after = state
             for grads in [g, *(wide if t + i == 0 and any(map(_is_low, jax.tree.leaves(g))) else [])]:
                 u, after = update(member, grads, state, params, runs.extra)
                 demand(avals(after) == avals(state), f"{who}: update must keep the state's dtypes, eagerly too.")
