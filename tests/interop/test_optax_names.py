@@ -25,9 +25,6 @@ MODULES = (
     "tree",
 )
 
-# Being built; a name that has arrived must be taken out.
-PENDING = []
-
 # Without counterpart, each with its line in docs/migrating.md.
 NONE = {
     "multi_normal": "a distribution, which no part of Optax uses",
@@ -56,12 +53,11 @@ def ours(name):
 @pytest.mark.parametrize("module", MODULES)
 def test_every_name_is_here_or_its_absence_has_a_reason(module):
     missing = {name for name in names(module) if ours(name) is None}
-    assert missing - {*PENDING, *NONE} == set(), "build it, or say in docs/migrating.md why not"
-    assert {name for name in PENDING if name in names(module)} <= missing, "it has arrived: take it out of the list"
+    assert missing == {name for name in NONE if name in names(module)}, "build it, or say in docs/migrating.md why not"
 
 
 def test_what_is_missing_exists_there():
-    assert {*PENDING, *NONE} <= {*ALL, *names("tree_utils")}
+    assert {*NONE} <= {*ALL, *names("tree_utils")}
 
 
 def test_older_names_of_tree_functions():
