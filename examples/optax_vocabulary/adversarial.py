@@ -3,7 +3,7 @@
 Only words that funcgd and Optax share: with `import optax as fg` this script runs as it stands, to the same losses.
 
 An attack is an optimizer, too. It lets δ climb the loss by steps of one length, η·sign(∇), and projects δ back into the
-cube |δᵢ| ≤ ε: one step of length ε is the fast gradient sign method (Goodfellow, Shlens, Szegedy, 2015), some shorter
+cube −ε ≤ δ ≤ ε: one step of length ε is the fast gradient sign method (Goodfellow, Shlens, Szegedy, 2015), some shorter
 ones are projected gradients (Madry et al., 2018). Who trains on attacked digits seeks a loss that is low nearby, too.
 """
 

@@ -16,7 +16,7 @@ from funcgd.transforms.wrapper import Wrapper
 
 @value
 class cautious(Wrapper):
-    """Leave out the entries of an update that the gradient of now speaks against, and make the others longer for it.
+    """Cautious updates: leave out the entries that the gradient of now speaks against, and lengthen the others for it.
 
         u ← inner(g),   φ = [u·g < 0],   u ← u·φ·d / (Σφ + ε)    in each array of d entries
 

@@ -57,7 +57,7 @@ class _ParamsAverage(Follower):
 
 @value
 class params_ema(_ParamsAverage):
-    """Evaluate with the exponential moving average of the parameters that `inner` visits.
+    """Averaged parameters: evaluate with the exponential moving average of those that `inner` visits.
 
         θ̄ₜ = θ̄ₜ₋₁ + w(θₜ − θ̄ₜ₋₁),   w = (1 − β) / (1 − βᵗ)   (w = 1 − β without `debias`),   θ̄₀ = θ₀
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from funcgd.core import numerics
+from funcgd.transforms.units import norm
 
 
 class Side(NamedTuple):
@@ -52,6 +53,12 @@ def apply(matrices: Sequence[jax.Array], axes: Sequence[int], x: jax.Array, back
         side = jnp.conj(matrix) if back else matrix
         x = jnp.moveaxis(jnp.tensordot(side, x, (0 if back else 1, axis)), 0, axis)
     return x
+
+
+def significant(turned: jax.Array, x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """What x became in another orthonormal basis, with 0 for what may be rounding errors of ‖x‖ along `axes`."""
+    rounding = 8 * float(jnp.finfo(x.real.dtype).eps) * jax.lax.stop_gradient(norm(x, axes))
+    return jnp.where(jnp.abs(turned) <= rounding, 0, turned)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))

@@ -46,7 +46,7 @@ CASES = {
     ),
     "swa that never begins": (fg.swa(MOMENTUM, 21), averages.swa, (0.1, 0.9, 21, 1)),
 }
-AVERAGE = [case for case in CASES if case not in ("params_ema of the last", "swa that never begins")]
+FAMILIES = ("lookahead", "params_ema", "swa", "schedule_free_adamw, all")
 
 
 @jax.jit
@@ -84,7 +84,7 @@ def test_what_is_evaluated_before_the_first_step_are_the_parameters(tx):
     assert evaluated["w"].dtype == jnp.bfloat16
 
 
-@pytest.mark.parametrize("case", AVERAGE)
+@pytest.mark.parametrize("case", FAMILIES)
 def test_fit_validates_with_the_average_and_keeps_the_best_of_them(case):
     """Also where a part is frozen or no array at all, and behind a transform in front."""
     tx = fg.chain(fg.clip(9.0), CASES[case][0])
@@ -194,3 +194,25 @@ def test_hyperparameters_of_schedule_free():
         _, state = tx.update(1.0, state, 0.0)
         seen.append(float(fg.hyperparameters(tx, state)["learning_rate"]))
     np.testing.assert_allclose(seen, [0.0, 0.0, 0.1, 0.3])
+
+
+def test_sweep_validates_each_member_with_its_average():
+    x = jnp.linspace(-1.0, 1.0, 8)
+    data = {"x": x, "y": 2 * x - 1}
+    members = [fg.params_ema(fg.sgd(0.3), decay) for decay in (0.0, 0.9)]
+    options = {"batch_size": 4, "epochs": 3, "validation": data, "progress": False}
+
+    def loss(w, batch):
+        return jnp.mean((w * batch["x"] - batch["y"]) ** 2)
+
+    def init(key):
+        return jnp.array(-1.0)
+
+    key = jax.random.key(0)
+    found = fg.sweep(loss, init, fg.stack(members), data, keys=key[None], **options)
+    a, b = jax.random.split(key)
+    for i, tx in enumerate(members):
+        run = fg.fit(loss, init(a), tx, data, key=b, **options)
+        np.testing.assert_allclose(found.history["validation loss"][i], run.history["validation"]["loss"], rtol=1e-5)
+    assert np.all(found.history["validation loss"][1] > found.history["validation loss"][0] + 0.01)
+    np.testing.assert_allclose(loss(found.best, data), found.value, rtol=1e-5)

@@ -49,6 +49,12 @@ CASES = {
         matrices.soap,
         (0.1, 0.8, 0.9, 1e-3, 2, 0.7, 0.3),
     ),
+    "galore": (fg.galore(0.1, 2, 6), matrices.galore, (0.1, 2, 6)),
+    "galore, all": (
+        fg.galore(0.1, 3, 5, 0.25, fg.scale_by_adam(0.8, 0.9, 1e-3), 0.3),
+        matrices.galore,
+        (0.1, 3, 5, 0.25, 0.3, 0.8, 0.9, 1e-3),
+    ),
 }
 
 

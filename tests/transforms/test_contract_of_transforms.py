@@ -13,6 +13,8 @@ CASES = [
     (fg.ema(0.9), {}),
     (fg.ema(0.9, accumulator_dtype="bfloat16"), {"dtypes": ("float32",)}),
     (fg.centralize(), {}),
+    (fg.add_decayed_weights(0.1, cautious=True), {"dtypes": ("bfloat16",)}),
+    (fg.mars_correction(gamma=1.0, exact=True), {"dtypes": ("float16",)}),
     (fg.zero_nans(), {}),
     (fg.keep_params_nonnegative(), {}),
 ]

@@ -188,7 +188,7 @@ ROWS = (
     Row(
         sophia(0.01, gamma=100.0, update_interval=2),
         2023,
-        "Liu, Li, Hall, Liang, Ma, Sophia: a scalable second-order optimizer for language model pre-training",
+        "Liu, Li, Hall et al., Sophia: a scalable stochastic second-order optimizer for language model pre-training",
         "https://arxiv.org/abs/2305.14342",
         variants=(sophia(0.01, clip_threshold=None, eps=0.1, mu_dtype="bfloat16"),),
         needs=("params", "value_fn or obj_fn"),
