@@ -12,7 +12,7 @@ from funcgd.core.numerics import wide_dtype
 from funcgd.testing.common import Properties, avals, demand, is_close, needs, renewed, scaled, stored_low, update
 from funcgd.testing.fixtures import SCENARIOS, STEPS, TROUBLE, TURN, params_tree, scenarios
 
-RECOVERY, DECAY = 64, 0.1  # after so many steps with such decays, nothing is left of the largest float32
+RECOVERY, DECAY = 64, 0.02  # after half as many steps with such decays, nothing is left of the largest float32
 
 
 class Runs:

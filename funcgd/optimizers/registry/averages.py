@@ -89,5 +89,6 @@ ROWS = (
         variants=(mars(0.01, gamma=1.0, weight_decay=0.1, exact=True),),
         needs=("params",),
         elementwise=False,
+        leafwise=False,  # max_norm is that of the whole
     ),
 )
