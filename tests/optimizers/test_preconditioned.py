@@ -125,6 +125,17 @@ def test_powers_of_matrices_and_their_derivatives(x64):
     assert np.isfinite(jax.grad(lambda h: jnp.sum(kronecker.power(h, -0.25)))(low)).all()
 
 
+def test_factors_are_not_like_parameters():
+    """They have no sharding of their own among those of the parameters."""
+    params, names = {"w": jnp.ones((2, 3)), "b": jnp.ones(3)}, {"w": "row", "b": "none"}
+    for tx in (fg.scale_by_soap(), fg.scale_by_shampoo()):
+        state = tx.init(params)
+        found = fg.tree.map_params(tx, lambda m, name: name, state, names, transform_non_params=lambda x: x.shape)
+        assert getattr(found, "mu", names) == names
+        assert found.count == ()
+        assert found.factors["w"] == ((2, 2), (3, 3))
+
+
 def test_gradients_beyond_the_range_of_squares():
     for tx in (fg.scale_by_shampoo(), fg.scale_by_soap()):
         grads = jnp.asarray(GRADS, jnp.float32).at[0].multiply(1e38)
