@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import funcgd as fg
+from funcgd.core.values import data_fields
 from funcgd.testing import check_transform
 from funcgd.testing.fixtures import precision
 from tests.optimizers.oracles import parameter_free
@@ -304,6 +305,61 @@ def test_decay_is_decoupled_and_masked(make):
     updates, _ = tx.update(jax.tree.map(jnp.zeros_like, params), tx.init(params), params)
     np.testing.assert_allclose(updates["w"], -0.5 * 0.25 * 0.1 * 2, rtol=1e-6)
     np.testing.assert_array_equal(updates["b"], 0)
+
+
+@pytest.mark.parametrize("make", [fg.dog, fg.dowg, fg.cocob], ids=lambda make: make.__name__)
+def test_penalties_are_added_to_the_gradient_where_the_mask_is_true(make):
+    params = {"w": jnp.full(2, 2.0), "b": jnp.full(2, 2.0)}
+    grads, penalised = {"w": jnp.ones(2), "b": jnp.ones(2)}, {"w": jnp.full(2, 1.2), "b": jnp.ones(2)}
+    masked, plain = make(weight_decay=0.1, mask="w"), make()
+    updates, _ = masked.update(grads, masked.init(params), params)
+    expected, _ = plain.update(penalised, plain.init(params), params)
+    for name in params:
+        np.testing.assert_allclose(updates[name], expected[name], rtol=1e-6)
+
+
+SCHEDULED = {
+    "prodigy": fg.prodigy(betas=(0.5, 0.9), weight_decay=0.1),
+    "dadapt_adamw": fg.dadapt_adamw(betas=(0.5, 0.9), weight_decay=0.1),
+    "dog": fg.dog(eps=0.1, weight_decay=0.1),
+    "ldog": fg.scale_by_distance_over_gradients(0.1, eps=0.1, global_scale=-1.0),
+    "dowg": fg.dowg(eps=0.1),
+    "cocob": fg.cocob(alpha=3.0),
+    "mechanize": fg.mechanize(fg.sgd(1.0), eps=0.1),
+    "polyak_sgd": fg.polyak_sgd(f_min=-1.0, eps=0.1),
+    "momo": fg.momo(lower_bound=-1.0, weight_decay=0.1, adapt_lower_bound=True),
+    "momo_adam": fg.momo_adam(lower_bound=-1.0, weight_decay=0.1, adapt_lower_bound=True),
+}
+FIRST = ("estim_lr0", "init_step", "init_estim_sq_dist", "reps_rel", "s_init", "base_optimizer", "mask")  # no schedules
+
+
+def scheduled(tx):
+    """`tx` with a schedule in place of each number that may be one."""
+    numbers = {name: x for name, _, x in data_fields(tx) if name not in FIRST and x is not None}
+    if isinstance(tx, fg.cocob):
+        del numbers["eps"]
+    constant = jax.tree.map(fg.constant_schedule, numbers)
+    return dataclasses.replace(tx, **constant)
+
+
+@pytest.mark.parametrize("name", SCHEDULED)
+def test_every_number_may_be_a_schedule(name):
+    x, grads = jnp.asarray(THETA, jnp.float32), jnp.asarray(UNIT, jnp.float32)
+    found, expected = (run_with_values(tx, x, grads, VALUES) for tx in (scheduled(SCHEDULED[name]), SCHEDULED[name]))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", BEGINNINGS)
+def test_bfloat16_parameters_move_where_the_first_estimate_shows_in_them(name):
+    x = jnp.ones(3, jnp.bfloat16)
+
+    def squares(x):
+        return jnp.sum((x.astype(jnp.float32) - 5) ** 2)
+
+    small, large = (dataclasses.replace(FREE[name], **BEGINNINGS[name](d)) for d in (1e-6, 0.02))
+    np.testing.assert_allclose(fg.minimize(squares, x, large, max_steps=2000).params, 5, rtol=0.02)
+    if name not in ("dadapt_adamw", "mechanize"):  # which know what they sum, and need not look at the parameters
+        np.testing.assert_array_equal(fg.minimize(squares, x, small, max_steps=100).params, 1)
 
 
 def test_dog_keeps_its_first_rate_until_it_moves():
