@@ -155,6 +155,15 @@ def test_decay_is_decoupled_and_masked(make):
     np.testing.assert_array_equal(updates["b"], 0)
 
 
+@pytest.mark.parametrize("scale", [1e-2, 1.0, 1e2])
+def test_the_estimate_of_prodigy_is_a_lower_bound_of_the_distance(scale):
+    """Its theorem: ‖θ₀ − θ*‖∞ ≥ d on a convex loss, and it comes within a factor of ten of it."""
+    minimiser = scale * jnp.array([5.0, -2.0, 1.0])
+    run = fg.minimize(lambda x: bowl(x, minimiser, 1.0), jnp.zeros(3), fg.prodigy(), max_steps=500)
+    estimate = float(fg.tree.get(run.state, "estim_lr"))
+    assert 0.1 * 5 * scale < estimate < 5 * scale
+
+
 @pytest.mark.parametrize("make", [fg.dog, fg.dowg, fg.cocob], ids=lambda make: make.__name__)
 def test_penalties_are_added_to_the_gradient_where_the_mask_is_true(make):
     params = {"w": jnp.full(2, 2.0), "b": jnp.full(2, 2.0)}
