@@ -274,10 +274,10 @@ def size(x: Any) -> int:
 
 def _rounded(f: Callable[..., Any], *leaves: Any) -> Any:
     """f of the leaves, computed in float32 and rounded once to their dtype where that has 16 bits."""
-    dtypes = {np.dtype(jnp.result_type(leaf)) for leaf in leaves}
-    low = len(dtypes) == 1 and jnp.issubdtype(*dtypes, jnp.inexact) and jnp.finfo(*dtypes).bits == 16
+    own = jnp.result_type(leaves[0])
+    low = own.name in ("bfloat16", "float16") and all(jnp.result_type(leaf) == own for leaf in leaves)
     result = f(*map(numerics.widen, leaves)) if low else f(*leaves)
-    return jnp.asarray(result, *dtypes) if low and not jnp.iscomplexobj(result) else result
+    return jnp.asarray(result, own) if low and not jnp.iscomplexobj(result) else result
 
 
 def _as_factor(scalar: Any, leaf: Any) -> Any:

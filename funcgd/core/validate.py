@@ -100,7 +100,10 @@ def one_of_each(who: str, what: str, data: Any) -> Any:
         ValueError: if one is a scalar, lengths differ, or they are 0.
     """
     if jax.tree.leaves(data):
-        leading_axis(who, what, data)
+        try:
+            leading_axis(who, what, data)
+        except ValueError as error:
+            raise ValueError(f"{error} It takes gradients of examples (fg.per_example_grad).") from error
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x)[1:], jnp.result_type(x)), data)
 
 

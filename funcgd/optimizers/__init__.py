@@ -38,6 +38,7 @@ from funcgd.optimizers.distance_over_gradients import (
     scale_by_dowg,
 )
 from funcgd.optimizers.dpsgd import DifferentiallyPrivateAggregateState, differentially_private_aggregate, dpsgd
+from funcgd.optimizers.galore import GaLoreDimensionNumbers, GaLoreState, galore, scale_by_galore
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import ScaleByLBFGSState, lbfgs, scale_by_lbfgs
 from funcgd.optimizers.lion import ScaleByLionState, lion, scale_by_lion
@@ -92,6 +93,8 @@ __all__ = [
     "DoGState",
     "DoWGState",
     "FactoredState",
+    "GaLoreDimensionNumbers",
+    "GaLoreState",
     "HutchinsonState",
     "LookaheadParams",
     "LookaheadState",
@@ -147,6 +150,7 @@ __all__ = [
     "dpsgd",
     "fourth_root",
     "fromage",
+    "galore",
     "gradient_descent",
     "hutchinson_estimator_diag_hessian",
     "lamb",
@@ -190,6 +194,7 @@ __all__ = [
     "scale_by_dog",
     "scale_by_dowg",
     "scale_by_factored_rms",
+    "scale_by_galore",
     "scale_by_lbfgs",
     "scale_by_lion",
     "scale_by_madgrad",

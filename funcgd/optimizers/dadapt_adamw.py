@@ -65,8 +65,7 @@ class dadapt_adamw(Transform):
         learning_rate: η in [0, ∞), no unit, a factor on what is found: 1, or a schedule that falls from 1 to 0.
         betas: (β₁, β₂) in [0, 1).
         eps: ε ≥ 0, unit of the gradient.
-        estim_lr0: the first d, in (0, ∞), unit of the parameters: smaller than a sensible step, but not
-            lost by rounding in them; with bfloat16 about 1e-2.
+        estim_lr0: the first d, in (0, ∞), unit of the parameters: smaller than any sensible step.
         weight_decay: λ in [0, ∞), unit of one over the parameters, as d has theirs.
         bias_correction: as in Adam; False is γ = η, as in the paper, with a first step of
             (1 − β₁)/√(1 − β₂) = 3.2 times the length.

@@ -17,7 +17,6 @@ from funcgd.core.values import value
 from funcgd.transforms import kronecker
 from funcgd.transforms.scale import scale_by_learning_rate
 from funcgd.transforms.slots import moment, second_moment
-from funcgd.transforms.units import norm
 from funcgd.transforms.weight_decay import Mask, add_decayed_weights, as_mask
 
 
@@ -82,7 +81,7 @@ class scale_by_soap(Transform):
         def squares(x: Any) -> tuple[jax.Array, ...]:
             return tuple(kronecker.zeros(x, (np.shape(x)[i],) * 2) for i in self._axes(x))
 
-        factors, bases = jax.tree.map(squares, params), jax.tree.map(squares, params)
+        factors, bases = kronecker.for_each(squares, params), kronecker.for_each(squares, params)
         mu, nu = moment(params, self.mu_dtype), second_moment(params)
         return ScaleBySoapState(jnp.zeros((), jnp.int32), mu, nu, factors, bases)
 
@@ -142,11 +141,8 @@ class scale_by_soap(Transform):
 
 def _turn(bases: tuple, axes: list[int], x: jax.Array) -> jax.Array:
     """x in the bases, without what may be rounding errors."""
-    if not axes:
-        return x
-    turned, everywhere = kronecker.apply(bases, axes, x, back=True), tuple(range(x.ndim))
-    rounding = 8 * float(jnp.finfo(x.real.dtype).eps) * jax.lax.stop_gradient(norm(x, everywhere))
-    return jnp.where(jnp.abs(turned) <= rounding, 0, turned)
+    turned = kronecker.apply(bases, axes, x, back=True)
+    return kronecker.significant(turned, x, tuple(range(x.ndim))) if axes else x
 
 
 @value

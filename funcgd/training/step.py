@@ -69,8 +69,8 @@ class TrainStep:
 
     def _of_examples(self, value_and_grad: Callable, batch: Batch, key: jax.Array) -> tuple[tuple, Any]:
         """Mean loss and metrics, and the gradient of each example, taken from batches of one."""
-        alone = jax.tree.map(lambda x: jnp.asarray(x)[:, None], batch)
         keys = jax.random.split(key, leading_axis("make_step", "batch", batch))
+        alone = jax.tree.map(lambda x: jnp.asarray(x)[:, None], batch)
         (losses, aux), grads = jax.vmap(value_and_grad)(alone, keys)
         if aux.model_state is not None:
             raise ValueError(

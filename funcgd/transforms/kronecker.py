@@ -1,13 +1,16 @@
 """Arrays along their axes: second moments of each axis, matrices applied to one, powers of positive matrices."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from funcgd.core import numerics
+from funcgd.core.tree_kinds import Placeholder
+from funcgd.core.types import Params
+from funcgd.transforms.units import norm
 
 
 class Side(NamedTuple):
@@ -27,6 +30,11 @@ def zeros(x: Any, shape: tuple[int, ...]) -> jax.Array:
     """Zeros in the dtype of x, at least float32; real where they are no matrix."""
     like = numerics.widen(jnp.zeros((), jnp.result_type(x)))
     return jnp.zeros(shape, like.dtype if len(shape) == 2 else like.real.dtype)
+
+
+def for_each(f: Callable[[Any], tuple], params: Params) -> Any:
+    """A tuple of f for every leaf. It is not like the parameters, for `tree.map_params`."""
+    return jnp.zeros(()) if isinstance(params, Placeholder) else jax.tree.map(f, params)
 
 
 def limited(g: jax.Array) -> jax.Array:
@@ -52,6 +60,12 @@ def apply(matrices: Sequence[jax.Array], axes: Sequence[int], x: jax.Array, back
         side = jnp.conj(matrix) if back else matrix
         x = jnp.moveaxis(jnp.tensordot(side, x, (0 if back else 1, axis)), 0, axis)
     return x
+
+
+def significant(turned: jax.Array, x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """What x became in another orthonormal basis, with 0 for what may be rounding errors of ‖x‖ along `axes`."""
+    rounding = 8 * float(jnp.finfo(x.real.dtype).eps) * jax.lax.stop_gradient(norm(x, axes))
+    return jnp.where(jnp.abs(turned) <= rounding, 0, turned)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))

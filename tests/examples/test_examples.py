@@ -70,6 +70,21 @@ def test_own_loop(capsys):
     assert capsys.readouterr().out.count("TARGET_VALUE") == 2
 
 
+def test_privacy(monkeypatch, capsys):
+    """With fewer runs: the attacker succeeds without noise, and with it no more than theory allows."""
+    with jax.numpy_dtype_promotion("standard"):
+        example = load("privacy")
+        monkeypatch.setattr(example, "RUNS", 60)
+        rows = example.main()
+    assert rows[0.0][0] > 0.92
+    for sigma in (1.0, 2.0, 4.0):
+        accuracy, advantage, most = rows[sigma]
+        assert accuracy > 0.65
+        assert advantage < most
+        assert rows[0.0][1] - advantage > 0.25
+    assert "2.72" in capsys.readouterr().out  # ε at σ = 2
+
+
 def test_larger_than_memory(capsys):
     """Memory grows by the buffers and little more, and the network has seen enough to read digits held out."""
     with jax.numpy_dtype_promotion("standard"):

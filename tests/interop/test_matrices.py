@@ -62,3 +62,30 @@ def test_dimension_numbers_of_optax_are_understood():
     )
     for a, b in zip(jax.tree.leaves(run(ours)), jax.tree.leaves(run(other)), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("base", [None, "scale_by_lion"])
+def test_same_galore_for_square_matrices(base):
+    """Of others, Optax projects the longer side; with another projector, signs are those of LAPACK there."""
+    g = jax.random.normal(KEYS[2], (8, 5, 5))
+
+    def updates(library, module):
+        inner = base and getattr(library, base)()
+        tx = module.galore(0.1, 2, scale=0.5, base_optimizer=inner, weight_decay=0.1)
+        params = {"w": g[-1], "b": g[-1, 0]}
+
+        def step(state, x):
+            return tx.update({"w": x, "b": x[0]}, state, params)[::-1]
+
+        return jax.jit(lambda: jax.lax.scan(step, tx.init(params), g)[1])()
+
+    ours, expected = updates(fg, fg), updates(optax, theirs)
+    for name in ("w", "b"):
+        np.testing.assert_allclose(ours[name], expected[name], rtol=1e-4, atol=1e-5)
+
+
+def test_galore_takes_directions_of_optax():
+    params = {"w": PARAMS["w"]}
+    ours, other = (fg.galore(0.1, 2, base_optimizer=tx) for tx in (fg.scale_by_adam(), optax.scale_by_adam()))
+    a, b = (tx.update(params, tx.init(params), params)[0]["w"] for tx in (ours, other))
+    np.testing.assert_allclose(a, b, rtol=1e-5)

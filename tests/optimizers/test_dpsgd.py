@@ -115,8 +115,13 @@ def test_where_no_gradients_of_examples_arrive():
 
     with pytest.raises(ValueError, match=r"dpsgd.update: .*grads\['b'\].*\(2,\).*behind an axis over the examples"):
         update(fg.dpsgd(0.1, 1.0, 0.0, 0), params)
-    with pytest.raises(ValueError, match="leading axes must agree"):
+    with pytest.raises(ValueError, match=r"leading axes must agree.* It takes gradients of examples"):
         update(dp, {**each, "b": jnp.ones((3, 2))})
+    with pytest.raises(ValueError, match="It takes gradients of examples"):
+        fg.minimize(lambda x: x**2, jnp.float32(1.0), fg.dpsgd(0.1, 1.0, 0.0, 0), max_steps=3)
+    step = fg.make_step(lambda params, batch: batch["s"] * jnp.sum(params["b"]), dp)
+    with pytest.raises(ValueError, match=r"make_step: `batch\['s'\]` must have a leading axis"):
+        step(fg.TrainState.create(params, dp), {"s": 2.0})
     with pytest.raises(ValueError, match="empty"):
         update(dp, jax.tree.map(lambda g: g[:0], each))
     for around in (

@@ -98,3 +98,19 @@ def soap(theta, grads, eta, b1, b2, eps, every, beta=None, decay=0.0, fixed=()):
                 order = np.argsort(-np.diag(q[j].T @ a @ q[j]))
                 v, q[j] = np.take(v, order, i), np.linalg.qr(a @ q[j][:, order])[0]
     return theta
+
+
+def galore(theta, grads, eta, rank, gap, alpha=1.0, decay=0.0, b1=0.9, b2=0.999, eps=1e-8):
+    """Algorithm 2 for m ≤ n, singular vectors turned towards those before; for others, the same of the transpose."""
+    w = theta if theta.shape[0] <= theta.shape[1] else theta.T
+    m, v, p = np.zeros((rank, w.shape[1])), np.zeros((rank, w.shape[1])), np.ones((len(w), rank))
+    for t, g in enumerate(grads):
+        g = g if theta.shape[0] <= theta.shape[1] else g.T
+        if t % gap == 0:
+            new = np.linalg.svd(g)[0][:, :rank]
+            p = new * np.sign(np.sum(new * p, axis=0))
+        r = p.T @ g
+        m, v = b1 * m + (1 - b1) * r, b2 * v + (1 - b2) * r**2
+        n = m / (1 - b1 ** (t + 1)) / (np.sqrt(v / (1 - b2 ** (t + 1))) + eps)
+        w = w - eta * (alpha * p @ n + decay * w)
+    return w if theta.shape[0] <= theta.shape[1] else w.T
