@@ -60,6 +60,7 @@ from funcgd.optimizers.optimistic import (
 from funcgd.optimizers.parameter_averages import ParamsAverageState, params_ema, swa
 from funcgd.optimizers.polyak import polyak_sgd, scale_by_polyak
 from funcgd.optimizers.prodigy import ProdigyState, prodigy
+from funcgd.optimizers.psgd import ScaleByKronState, psgd_kron, scale_by_kron
 from funcgd.optimizers.radam import radam, scale_by_radam
 from funcgd.optimizers.rmsprop import ScaleByRmsState, ScaleByRStdDevState, rmsprop, scale_by_rms, scale_by_stddev
 from funcgd.optimizers.rprop import ScaleByRpropState, rprop, scale_by_rprop
@@ -115,6 +116,7 @@ __all__ = [
     "ScaleByAmsgradState",
     "ScaleByBeliefState",
     "ScaleByDistanceOverGradientsState",
+    "ScaleByKronState",
     "ScaleByLBFGSState",
     "ScaleByLionState",
     "ScaleByNovogradState",
@@ -176,6 +178,7 @@ __all__ = [
     "params_ema",
     "polyak_sgd",
     "prodigy",
+    "psgd_kron",
     "radam",
     "rmsprop",
     "rprop",
@@ -195,6 +198,7 @@ __all__ = [
     "scale_by_dowg",
     "scale_by_factored_rms",
     "scale_by_galore",
+    "scale_by_kron",
     "scale_by_lbfgs",
     "scale_by_lion",
     "scale_by_madgrad",

@@ -3,6 +3,7 @@
 from funcgd.optimizers.galore import galore
 from funcgd.optimizers.lion import scale_by_lion
 from funcgd.optimizers.muon import muon
+from funcgd.optimizers.psgd import psgd_kron
 from funcgd.optimizers.registry.row import Row
 from funcgd.optimizers.shampoo import shampoo
 from funcgd.optimizers.soap import soap
@@ -50,6 +51,27 @@ ROWS: tuple[Row, ...] = (
         elementwise=False,
         scale_invariant=True,
         forgets=False,  # the basis turns from where it was
+    ),
+    Row(
+        psgd_kron(0.01),
+        2015,
+        "Li, Preconditioned stochastic gradient descent",
+        "https://arxiv.org/abs/1512.04202",
+        variants=(
+            psgd_kron(
+                0.01,
+                0.8,
+                0.1,
+                preconditioner_update_probability=0.5,
+                max_size_triangular=2,
+                min_ndim_triangular=1,
+                mu_dtype="bfloat16",
+                precond_dtype="bfloat16",
+            ),
+        ),
+        needs=("params",),
+        elementwise=False,
+        stochastic=True,  # but zero gradients give zero updates
     ),
     Row(
         galore(0.01, 2, 2),

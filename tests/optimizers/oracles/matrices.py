@@ -114,3 +114,30 @@ def galore(theta, grads, eta, rank, gap, alpha=1.0, decay=0.0, b1=0.9, b2=0.999,
         n = m / (1 - b1 ** (t + 1)) / (np.sqrt(v / (1 - b2 ** (t + 1))) + eps)
         w = w - eta * (alpha * p @ n + decay * w)
     return w if theta.shape[0] <= theta.shape[1] else w.T
+
+
+def psgd_kron(theta, grads, eta, probes, due, b1=0.9, mu=0.1, triangular=(), scale=1.0, decay=0.0):
+    """Li's criterion and its steps on the group, Q = Q₁ ⊗ Q₂ ⊗ …; factors as they come, of whatever relative size."""
+    m, axes = np.zeros_like(theta), range(theta.ndim)
+    q = [scale ** (1 / theta.ndim) * np.eye(n, dtype=theta.dtype) for n in theta.shape]
+    for t, (g, v, on) in enumerate(zip(grads, probes, due, strict=True)):
+        m = b1 * m + (1 - b1) * g
+        mean = m / (1 - b1 ** (t + 1))
+        if on:
+            a, b = mean, v
+            for i in axes:
+                a, b = _multiply(q[i], a, i), _multiply(np.linalg.inv(q[i]).conj().T, b, i)
+            for i in axes:
+                seen, expected = (_unfold(x, i) @ _unfold(x, i).conj().T for x in (a, b))
+                if i in triangular:
+                    c = max((seen + expected).T, key=np.linalg.norm)
+                    bound = np.linalg.norm((seen + expected) @ c) / np.linalg.norm(c)
+                    q[i] = q[i] - mu / bound * np.triu(seen - expected) @ q[i]
+                else:
+                    bound = np.max(np.diag(seen + expected).real)
+                    q[i] = q[i] - mu / bound * np.diag(np.diag(seen - expected)) @ q[i]
+        u = mean
+        for i in axes:
+            u = _multiply(q[i].conj().T @ q[i], u, i)
+        theta = theta - eta * (u * min(1, 1.1 / np.sqrt(np.mean(np.abs(u) ** 2))) + decay * theta)
+    return theta
