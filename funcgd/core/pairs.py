@@ -42,22 +42,21 @@ def add_pair(pairs: Pairs, s: Params, y: Params) -> Pairs:
     dtype, slot = pairs.sy.dtype, pairs.slot
     rows = jax.tree.map(lambda rows, s, y: _put(rows, slot, s, y), pairs.rows, s, y)
     along_s, along_y = products(rows, y, dtype)
-    good, curvature = has_curvature(along_s[slot], jnp.asarray(tree.real_vdot(s, s), dtype), along_y[slot])
-    following = (slot + 1) % pairs.sy.size  # the free slot after this one
+    sy, yy = along_s[slot], along_y[slot]
+    good, curvature = has_curvature(sy, jnp.asarray(tree.real_vdot(s, s), dtype), yy)
+    following = (slot + 1) % pairs.sy.size  # the oldest pair, whose slot is the next free one
     i = jnp.arange(pairs.sy.size, dtype=jnp.int32)
-    here, kept = i == slot, (i != following) & (pairs.sy > 0)
-    inverse = jnp.where(kept[:, None] & kept, pairs.inverse, 0)
-    column = jnp.where(here, 1, -jnp.sum(inverse * along_s, axis=1)) / curvature
-    yy = jnp.where(here, along_y[:, None], jnp.where(here[:, None], along_y, pairs.yy))
-    new = Pairs(
+    here, dropped = (i == slot) & good, (i == following) & good
+    column = jnp.where(here, 1, -jnp.sum(pairs.inverse * along_s, axis=1)) / curvature
+    inverse = jnp.where(here, column[:, None], pairs.inverse)
+    return Pairs(
         rows,
-        jnp.where(here, column[:, None], inverse),
-        yy,
-        jnp.where(here, curvature, jnp.where(kept, pairs.sy, 0)),
-        curvature / jnp.where(good, along_y[slot], 1),
-        following,
+        jnp.where(dropped[:, None], 0, inverse),  # and so its column, which has entries in no other row
+        jnp.where(here, along_y[:, None], jnp.where(here[:, None], along_y, pairs.yy)),
+        jnp.where(here, along_s, jnp.where(dropped, 0, pairs.sy)),
+        jnp.where(good, sy / jnp.where(good, yy, 1), pairs.scale),
+        jnp.where(good, following, slot),
     )
-    return Pairs(rows, *tree.where(good, new[1:], pairs[1:]))
 
 
 def no_curvature(pairs: Pairs, when: jax.Array) -> Pairs:

@@ -23,7 +23,7 @@ SHORTENED = 0.66
 
 
 class Bracket(NamedTuple):
-    """Where the search stands.
+    """Where the search stands; as its state all of this is one array.
 
     >>> from funcgd.line_searches.strong_wolfe import Bracket
     >>> Bracket._fields[:3]
@@ -37,8 +37,8 @@ class Bracket(NamedTuple):
     older: jax.Array  # (), and two trials ago
     trials: jax.Array  # (), int32
     returning: jax.Array  # (), bool: the next trial is `low` again, to be accepted
-    step: jax.Array  # (), where the next trial is
-    verdict: jax.Array  # (), int32, on the last one
+    step: jax.Array  # (), α of the next trial
+    verdict: jax.Array  # (), int32, on the last one, unless it fulfilled both conditions
 
 
 @value
@@ -90,8 +90,8 @@ class StrongWolfe(LineSearch):
 
     def judge(self, state: jax.Array, start: Trial, trial: Trial) -> tuple[jax.Array, jax.Array, jax.Array]:
         trial = trial._replace(step=jnp.minimum(trial.step, jnp.finfo(trial.step.dtype).max))
-        slope = jnp.asarray(self.c2, trial.slope.dtype) * jnp.abs(start.slope)
-        wolfe = self._is_enough(start, trial) & (jnp.abs(trial.slope) <= slope) & (trial.step > 0)
+        flat = jnp.abs(trial.slope) <= -jnp.asarray(self.c2, start.value.dtype) * start.slope
+        wolfe = self._is_enough(start, trial) & flat & (trial.step > 0)
         # Most trials are accepted, and need no other.
         state = jax.lax.cond(wolfe, lambda: state, lambda: self._go_on(state, start, trial))
         after = unpack(state, self._new(start, trial.step))
