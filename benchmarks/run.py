@@ -7,6 +7,7 @@ import imports
 import jax
 import least_squares
 import many_small_problems
+import muon
 import optax
 import solvers
 import sweep
@@ -15,7 +16,7 @@ import updates
 
 if __name__ == "__main__":
     print(f"jax {jax.__version__}, optax {optax.__version__}, {jax.devices()[0].device_kind}")
-    modules = (imports, updates, training, engine, sweep, hypergradients, solvers, least_squares, many_small_problems)
-    for module in (*modules, backprop_cost):
+    modules = (imports, updates, muon, training, engine, sweep, hypergradients, solvers, least_squares)
+    for module in (*modules, many_small_problems, backprop_cost):
         print(f"\n{'=' * 100}\n{module.__doc__}")
         module.main()

@@ -15,15 +15,24 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx_gallery.scrapers import figure_rst
 
 # The others need a peer, kill processes, or take long.
-EXECUTED = "plot_", "diagnose", "hypergradient", "landscape", "own_loop", "race", "sweep"
+EXECUTED = "plot_", "optax_vocabulary", "diagnose", "hypergradient", "landscape", "own_loop", "race", "sweep"
 THUMBNAILS = {"digits": "_static/digits.png"}  # of scripts that are not executed
-HEADER = """
+HEADERS = {
+    "examples": """
 Examples
 ========
 
 Short scripts, each with one idea and a check of its own at the end. Those with output below them ran while the site was
 built. The others are shown only: they train models of other libraries, kill processes on purpose, or take minutes.
-"""
+""",
+    "optax_vocabulary": """
+In Optax's words
+----------------
+
+On the topics of its tutorials, in the names and the protocol that both libraries share: change the import to
+``import optax as fg``, and they reach the same losses.
+""",
+}
 
 
 def animations(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
@@ -37,9 +46,12 @@ def animations(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, A
 
 
 def with_titles(examples: Path, target: Path) -> str:
-    """Copies of the examples, whose docstrings begin with a sentence, under titles, which sphinx-gallery needs."""
+    """Copies of the examples, whose docstrings begin with a sentence, under titles, which sphinx-gallery needs.
+
+    A folder with a header is a section.
+    """
     target.mkdir(parents=True, exist_ok=True)
-    (target / "GALLERY_HEADER.rst").write_text(HEADER)
+    (target / "GALLERY_HEADER.rst").write_text(HEADERS[examples.name])
     for path in sorted(examples.glob("*.py")):
         title = path.stem.removeprefix("plot_").replace("_", " ").capitalize()
         opening, docstring, code = path.read_text().split('"""', 2)
@@ -50,6 +62,9 @@ def with_titles(examples: Path, target: Path) -> str:
         copy = target / path.name
         if not copy.exists() or copy.read_text() != new:
             copy.write_text(new)
+    for section in HEADERS:
+        if (examples / section).is_dir():
+            with_titles(examples / section, target / section)
     return str(target)
 
 

@@ -24,7 +24,7 @@ def optimizer_table() -> str:
 
 def _line(row: Row) -> str:
     paper = f"[{row.paper}]({row.link})" if row.link else row.paper
-    needs = ", ".join(f"`{need}`" for need in row.needs)
+    needs = ", ".join(f"`{need.replace(' or ', '` or `')}`" for need in row.needs)
     promise = row.promise.replace("`", "").split(":", 1)[-1].strip().rstrip(".").replace("|", "\\|")
     rate = f"; on a quadratic ‖θ − θ*‖ shrinks by {row.rate}" if row.rate else ""
     return f"| `fg.{row.name}` | {row.year} | {paper} | {promise}{rate} | {needs} |"

@@ -17,6 +17,7 @@ from funcgd import (
     transforms,
 )
 from funcgd.calculus import *
+from funcgd.calculus import perturbations
 from funcgd.core import *
 from funcgd.data import *
 from funcgd.diagnostics import *
@@ -27,6 +28,10 @@ from funcgd.optimizers import *
 from funcgd.projections import *
 from funcgd.schedules import *
 from funcgd.solvers import *
+from funcgd.solvers import assignment
 from funcgd.training import *
+from funcgd.training import microbatching
 from funcgd.training import stopping as stop
 from funcgd.transforms import *
+
+__version__ = "0.1.0"

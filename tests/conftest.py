@@ -8,6 +8,17 @@ import pytest
 from funcgd.core.numerics import float64_mode
 
 
+def pytest_configure(config):
+    """Programs are compiled once for all processes of a run, and for the runs after it: on disk, in pytest's cache."""
+    cache = getattr(config, "cache", None)  # None with -p no:cacheprovider
+    if cache is not None:
+        jax.config.update("jax_compilation_cache_dir", str(cache.mkdir("jax")))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        # Another process may be just writing what one reads; then it compiles for itself.
+        config.addinivalue_line("filterwarnings", "ignore:Error reading persistent compilation cache entry")
+
+
 @pytest.fixture(autouse=True)
 def strict_promotion(request):
     """Our own code must never rely on implicit promotion; other libraries may."""

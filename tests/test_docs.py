@@ -1,6 +1,7 @@
 """The documentation: its Python blocks run, its links lead somewhere, every public name has its place."""
 
 import doctest
+import functools
 import importlib
 import re
 import sys
@@ -9,6 +10,7 @@ import types
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 import funcgd as fg
@@ -19,6 +21,7 @@ PAGES = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if "_build" n
 TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 BLOCK = re.compile(r"^( *)```(python|pycon)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+FOLLOWED = "adding_an_optimizer.md"  # its blocks are parts of files: test_adding_an_optimizer.py puts them there
 PEERS = ("optax", "flax", "equinox", "numpyro", "torch", "keras")
 
 
@@ -58,7 +61,7 @@ def attempt(run, code, line, page, space):
         return f"{name(page)}:{at}: {type(error).__name__}: {error}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != FOLLOWED], ids=name)
 def test_blocks_run(page, monkeypatch):
     found = list(blocks(page.read_text()))
     for peer in PEERS:
@@ -71,6 +74,38 @@ def test_blocks_run(page, monkeypatch):
             problem = attempt(run_python if kind == "python" else run_session, code, line, page, vars(module))
             if problem:
                 pytest.fail(problem, pytrace=False)
+
+
+def public(dotted):
+    """What a name such as `fg.plots.contour` stands for."""
+    room, _, rest = dotted.partition(".")
+    thing = importlib.import_module(f"funcgd.{room}") if room in ("plots", "testing") else getattr(fg, room)
+    return functools.reduce(getattr, filter(None, rest.split(".")), thing)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != FOLLOWED], ids=name)
+def test_names_in_the_text_exist(page):
+    outside_blocks = re.sub(r"^( *)```.*?^\1```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for code in re.findall(r"`([^`]+)`", outside_blocks):
+        for dotted in re.findall(r"\bfg\.([a-zA-Z_][\w.]*\w)", code):
+            assert public(dotted) is not None
+
+
+def test_what_choosing_names_can_be_made():
+    """Its tables are code: every call in them, with these for the names that a reader has."""
+    space = {"fg": fg, "tx": fg.sgd(0.1), "steps": 1000, "warmup": 10, "stable": 500, "decay": 100, "start": 900}
+    space |= {"L": 2.0, "η": 0.1, "β": 0.9, "peak": 1e-3, "lower": -1.0, "upper": 1.0, "loss": jnp.sum}
+    space |= {"residuals": jnp.sin, "regularizer": fg.L1Norm(0.1), "projection": fg.projection_non_negative}
+    page = DOCS / "choosing.md"
+    calls = [code for code in re.findall(r"`(fg\.[^`]*\))`", page.read_text()) if "check_gradient" not in code]
+    assert len(calls) > 50
+    for code in calls:
+        assert eval(code, space) is not None, code
+
+
+def test_choosing_is_one_screen():
+    table = (DOCS / "choosing.md").read_text().partition("|---|---|---|\n")[2].partition("\n\n")[0]
+    assert len(table.splitlines()) <= 14
 
 
 @pytest.mark.parametrize("page", TEXTS, ids=name)

@@ -132,6 +132,29 @@ assert cosine > 0.9999 > turned
 assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(by_value)) <= 1
 
 # %%
+# One factor for all keeps the direction, and the proportions too: beside weights whose gradient is 10¹⁰ the last bias,
+# with 10³, stands still. Clipped layer by layer, each has a bound of its own: a root mean square of d for every array
+# (``fg.clip_by_block_rms``), or a norm of at most λ times that of the weights for all that feeds one unit
+# (``fg.adaptive_grad_clip``). The second bound is relative, so it need not be found anew where the loss has another
+# scale.
+
+by_block = fg.clip_by_block_rms(0.01).update(gradient, fg.clip_by_block_rms(0.01).init(large))[0]
+adaptive = fg.adaptive_grad_clip(0.01, axis=-1)  # W is (out, in): what feeds a unit is a row
+by_unit = adaptive.update(gradient, adaptive.init(large), large)[0]
+for name, g in {"": gradient, "by norm": by_norm, "by block": by_block, "by unit": by_unit}.items():
+    weights, biases = ([float(fg.tree.norm(g[i][part])) for i in (0, -1)] for part in ("w", "b"))
+    print(f"{name:<9} weights {weights[0]:.1e} … {weights[1]:.1e}, biases {biases[0]:.1e} … {biases[1]:.1e}")
+assert fg.tree.norm(by_norm[-1]["b"]) < 1e-6  # of a norm of 1
+for leaf, clipped in zip(jax.tree.leaves(gradient), jax.tree.leaves(by_block), strict=True):
+    np.testing.assert_allclose(jnp.sqrt(jnp.mean(clipped**2)), 0.01, rtol=1e-5)
+    np.testing.assert_allclose(fg.tree.vdot(leaf, clipped), fg.tree.norm(leaf) * fg.tree.norm(clipped), rtol=1e-5)
+for layer, clipped in zip(large, by_unit, strict=True):
+    ratio = jnp.linalg.norm(clipped["w"], axis=-1) / jnp.linalg.norm(layer["w"], axis=-1)
+    np.testing.assert_allclose(ratio, 0.01, rtol=1e-5)
+scaled = adaptive.update(jax.tree.map(lambda g: 1000 * g, gradient), adaptive.init(large), large)[0]
+assert fg.tree.norm(fg.tree.sub(scaled, by_unit)) < 1e-5 * fg.tree.norm(by_unit)
+
+# %%
 # And weights can be kept from growing. A penalty ½λ‖W‖² (``fg.l2_penalty``) adds λW to the gradient; one of λ‖W‖₁
 # (``fg.l1_penalty``) adds λ sign(W), which drives small ones to 0; weight decay shrinks W itself, past the optimizer.
 # For plain descent the first and the last are the same. For Adam, which divides the gradient by its size, they are

@@ -11,6 +11,8 @@ from funcgd.calculus.gradient_flow import gradient_flow
 from funcgd.calculus.hessian import hessian, hessian_matrix, hessian_vector_product
 from funcgd.calculus.jacobian import jacobian
 from funcgd.calculus.level_set import level_set_tangent, tangent_projection
+from funcgd.calculus.perturbations import Gumbel, Normal, make_perturbed_fun
+from funcgd.calculus.scale_gradient import scale_gradient
 from funcgd.calculus.second_order import fisher_diag, hessian_diag, hvp
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     "GradientCheck",
     "GraphEdge",
     "GraphNode",
+    "Gumbel",
+    "Normal",
     "backpropagate",
     "check_gradient",
     "computational_graph",
@@ -39,5 +43,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "level_set_tangent",
+    "make_perturbed_fun",
+    "scale_gradient",
     "tangent_projection",
 ]

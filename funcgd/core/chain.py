@@ -46,6 +46,10 @@ class Chain(Transform):
         return any(tx.guards for tx in self.transforms)
 
     @property
+    def per_example(self) -> bool:
+        return bool(self.transforms) and self.transforms[0].per_example
+
+    @property
     def watches(self) -> frozenset[str]:
         return frozenset().union(*(tx.watches for tx in self.transforms))
 

@@ -13,20 +13,25 @@ import numpy as np
 from funcgd.core import validate
 from funcgd.core.schedule import check_single
 
-_local = threading.local()  # .inside: a checked call is running, so its parts need no check of their own
+_local = threading.local()  # .outermost: the value whose call is running; it is checked, so its parts need no check
 
 
 def _checked(check: Callable, method: Callable, self: Any, /, *args: Any, **extra: Any) -> Any:
-    if getattr(_local, "inside", False):
+    if outermost() is not None:
         return method(self, *args, **extra)
     if dataclasses.is_dataclass(self):
         check_single(self)
     check(self, *args, **extra)
-    _local.inside = True
+    _local.outermost = self
     try:
         return method(self, *args, **extra)
     finally:
-        _local.inside = False
+        _local.outermost = None
+
+
+def outermost() -> Any:
+    """The value whose `init` or `update` was called, and which now calls those of its parts; None outside of a call."""
+    return getattr(_local, "outermost", None)
 
 
 def checked_init(method: Callable) -> Callable:
@@ -48,15 +53,23 @@ def checked_update(method: Callable) -> Callable:
     def check(self: Any, grads: Any, state: Any, params: Any, /, **extra: Any) -> None:
         who = f"{_title(self)}.update"
         for need in sorted(self.needs):
-            if (params if need == "params" else extra.get(need)) is None:
-                call = "update(grads, state, params)" if need == "params" else f"update(grads, state, params, {need}=…)"
+            names = need.split(" or ")
+            if all((params if name == "params" else extra.get(name)) is None for name in names):
+                more = "" if need == "params" else f", {names[0]}=…"
                 raise ValueError(
-                    f"{who}: needs `{need}`; call {call}. Chains of other libraries may drop extras: use fg.chain."
+                    f"{who}: needs `{'` or `'.join(names)}`; call update(grads, state, params{more}). "
+                    f"Chains of other libraries may drop extras: use fg.chain."
                 )
         validate.check_leaves(who, "grads", grads)
+        source = "as in params"
+        if self.per_example:
+            source = "as in params, behind an axis over the examples"
+            grads = validate.one_of_each(who, "grads", grads)
+        trained = getattr(params, "__trained__", params)  # where parameters are pairs, such as `LookaheadParams`
         if params is not None:
-            validate.check_like(who, "grads", grads, "as in params", params)
-        validate.check_like(who, "state", state, "as init makes it for these gradients", _expected_state(self, grads))
+            validate.check_like(who, "grads", grads, source, trained)
+        like = grads if trained is params else params
+        validate.check_like(who, "state", state, "as init makes it for these gradients", _expected_state(self, like))
 
     @functools.wraps(method)
     def update(self: Any, grads: Any, state: Any, params: Any = None, **extra: Any) -> Any:

@@ -67,7 +67,33 @@ def number(
     ...
     ValueError: shrink: `factor` must be in (0, 1], got 2.0.
     """
+    return field("number", _conversion(within, schedule, optional or default is None), default=default)
 
+
+def numbers(within: str = "(-inf, inf)", *, default: tuple, schedule: bool = True) -> Any:
+    """Declare a tuple of as many scalar hyperparameters as the default has, such as `betas=(0.9, 0.999)`.
+
+    >>> from funcgd.core.fields import numbers
+    >>> import funcgd as fg
+    >>> @fg.value
+    ... class decays:
+    ...     betas: tuple = numbers("[0, 1)", default=(0.9, 0.999))
+    >>> decays((0.5, 1.0))
+    Traceback (most recent call last):
+    ...
+    ValueError: decays: `betas[1]` must be in [0, 1), got 1.0.
+    """
+    one = _conversion(within, schedule, optional=False)
+
+    def convert(owner: str, name: str, xs: Any) -> Any:
+        if not isinstance(xs, (tuple, list)) or len(xs) != len(default):
+            raise TypeError(f"{owner}: `{name}` must be {len(default)} numbers, as {default}, got {describe(xs)}.")
+        return tuple(one(owner, f"{name}[{i}]", x) for i, x in enumerate(xs))
+
+    return field("numbers", convert, default=default)
+
+
+def _conversion(within: str, schedule: bool, optional: bool) -> Callable[[str, str, Any], Any]:
     if not isinstance(within, str):
         raise TypeError(
             f'number: `within` must be an interval such as "[0, 1)", got {within!r}; write default={within!r}.'
@@ -76,7 +102,7 @@ def number(
     interval = Interval(within)
 
     def convert(owner: str, name: str, x: Any) -> Any:
-        if x is None and (optional or default is None):
+        if x is None and optional:
             return None
         if callable(x):
             if schedule:
@@ -84,7 +110,7 @@ def number(
             raise TypeError(f"{owner}: `{name}` must be a number, and cannot be a schedule; got {describe(x)}.")
         return as_scalar(owner, name, x, interval, schedule)
 
-    return field("number", convert, default=default)
+    return convert
 
 
 def vector(*, default: Any = dataclasses.MISSING) -> Any:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from funcgd.core import tree
 from funcgd.core.chain import Chain
-from funcgd.core.schedule import resolve
+from funcgd.core.schedule import resolve_all
 from funcgd.core.values import data_fields
 
 
@@ -37,16 +37,27 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
         fields = list(data_fields(tx))
     except TypeError:  # a transform of another library
         return {}
-    counts = [count for _, count in tree.get_all_with_path(state, "count") if count is not None]
+    places = tree.get_all_with_path(state, "count") or tree.get_all_with_path(state, "step_count")
+    counts = [count for _, count in places if count is not None]
     step = jnp.maximum(counts[0] - 1, 0) if counts else 0
-    found = {name: resolve(x, step) for name, kind, x in fields if kind == "number" and x is not None}
+    found = {name: x for name, x in resolve_all(tx, step).items() if x is not None}
+    if hasattr(tx, "in_use"):  # numbers that stand in the state
+        found |= tx.in_use(state)
     for name, kind, x in fields:
         if kind == "plain" and hasattr(x, "update"):
-            inner_states = tree.get_all_with_path(state, f"{name}_state") or tree.get_all_with_path(
-                state, "inner_state"
-            )
-            found[name] = hyperparameters(x, inner_states[0][1] if inner_states else state)
+            found[name] = hyperparameters(x, _state_of(tx, name, state))
     return found
+
+
+def _state_of(tx: Any, name: str, state: Any) -> Any:
+    """The state of the transform in the field `name` of `tx`."""
+    if name == getattr(tx, "part", None):
+        return tx.state_inside(state)
+    for field in (f"{name}_state", f"{name.removesuffix('_optimizer')}_state", "inner_state"):
+        found = tree.get_all_with_path(state, field)
+        if found:
+            return found[0][1]
+    return state
 
 
 def part_names(tx: Chain) -> list[str]:

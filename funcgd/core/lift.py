@@ -17,7 +17,7 @@ def lift(rule: Callable, numbers: SimpleNamespace, grads: Any, *slots: Any, read
 
     Precision is settled here, once: g, s and r come in at least float32 (float64 if any of them is), h holds the
     `numbers` in the same real precision. The update keeps that precision; each new slot is stored in the dtype of the
-    old.
+    old. Beside a leaf there may also be a tuple of arrays, or none.
 
     Args:
         rule: h, g, *s, *r → update without slots; (update, *new slots) with them.
@@ -38,13 +38,13 @@ def lift(rule: Callable, numbers: SimpleNamespace, grads: Any, *slots: Any, read
     columns = [structure.flatten_up_to(x) for x in (*slots, *read)]
 
     def on_leaf(arrays: dict[str, Any], g: Any, *beside: Any) -> tuple[Any, ...]:
-        dtype = numerics.wide_dtype(jnp.result_type(g), *map(jnp.result_type, beside))
+        dtype = numerics.wide_dtype(jnp.result_type(g), *map(jnp.result_type, jax.tree.leaves(beside)))
         h = cast(SimpleNamespace(**{**fixed, **arrays}), dtype)
         # All in one real precision; what is left to JAX is that a complex leaf meets real numbers and slots.
         with jax.numpy_dtype_promotion("standard"):
-            out = rule(h, numerics.widen(g, dtype), *(numerics.widen(x, dtype) for x in beside))
+            out = rule(h, numerics.widen(g, dtype), *jax.tree.map(lambda x: numerics.widen(x, dtype), beside))
         update, *new = out if slots else (out,)
-        return update, *(jnp.asarray(x, jnp.result_type(old)) for x, old in zip(new, beside, strict=False))
+        return update, *jax.tree.map(lambda x, old: jnp.asarray(x, jnp.result_type(old)), new, list(beside[: len(new)]))
 
     # While tracing, leaves of equal shape share one trace; numbers known by now stay outside, with all their digits.
     fixed = {name: x for name, x in vars(numbers).items() if not isinstance(x, jax.Array)}

@@ -12,7 +12,11 @@ from funcgd.core.fields import is_number
 from funcgd.core.hyperparameters import part_names
 from funcgd.core.values import data_fields, is_plain_callable
 
-RANKS = {"number": 0, "vector": 1}  # of a field, by its kind; one that is declared without may hold anything
+RANKS = {
+    "number": 0,
+    "numbers": 0,
+    "vector": 1,
+}  # of a field, by its kind; without one it may hold anything
 
 
 def named_numbers(x: Any, name: str = "", rank: int | None = None) -> Iterator[tuple[str, int | None, Any]]:
@@ -29,7 +33,7 @@ def named_numbers(x: Any, name: str = "", rank: int | None = None) -> Iterator[t
             yield from named_numbers(part, _join(name, title))
     elif type(x) is tuple:
         for i, part in enumerate(x):
-            yield from named_numbers(part, f"{name}[{i}]")
+            yield from named_numbers(part, f"{name}[{i}]", rank)
     elif is_number(x):
         yield name, rank, x
     elif x is not None and not is_plain_callable(x) and dataclasses.is_dataclass(x):

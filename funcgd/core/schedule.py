@@ -1,6 +1,7 @@
 """The schedule protocol: a scalar hyperparameter is a number, an array, or a function of the step."""
 
 import dataclasses
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,9 +40,26 @@ def resolve(hyperparameter: Any, count: Any) -> Any:
     return numerics.widen(result)
 
 
+def number_fields(value: Any) -> Iterator[tuple[str, Any]]:
+    """The scalar hyperparameters of a value: (name, a number or schedule, or a tuple of them)."""
+    return ((name, x) for name, kind, x in data_fields(value) if kind in ("number", "numbers"))
+
+
+def resolve_all(value: Any, count: Any) -> dict[str, Any]:
+    """All scalar hyperparameters of `value`, resolved at step `count`, by name."""
+    return {
+        name: tuple(resolve(i, count) for i in x) if type(x) is tuple else resolve(x, count)
+        for name, x in number_fields(value)
+    }
+
+
+def _each(x: Any) -> tuple:
+    return x if type(x) is tuple else (x,)
+
+
 def is_scheduled(value: Any) -> bool:
     """Whether any number of this value is a schedule, so that its state must count steps."""
-    return any(kind == "number" and callable(x) for _, kind, x in data_fields(value))
+    return any(callable(x) for _, numbers in number_fields(value) for x in _each(numbers))
 
 
 def init_count(value: Any) -> jax.Array | None:
@@ -61,8 +79,7 @@ def at(value: Any, count: Any) -> SimpleNamespace:
         ValueError: if a number is not a scalar, which is what a stacked value looks like outside `vmap`.
     """
     check_single(value)
-    step = 0 if count is None else count
-    return SimpleNamespace(**{name: resolve(x, step) for name, kind, x in data_fields(value) if kind == "number"})
+    return SimpleNamespace(**resolve_all(value, 0 if count is None else count))
 
 
 def check_single(value: Any) -> None:
@@ -72,12 +89,13 @@ def check_single(value: Any) -> None:
         ValueError: naming the first number that is not a scalar.
     """
     for name, kind, x in data_fields(value):
-        if kind == "number" and not callable(x) and np.shape(x):
+        parts: Any = x if isinstance(x, tuple) else (x,)
+        shapes = [np.shape(part) for part in parts if not callable(part)] if kind in ("number", "numbers") else []
+        if any(shapes):
             raise ValueError(
-                f"{type(value).__name__}: `{name}` has shape {np.shape(x)}, so this is a stack of values (fg.stack, "
+                f"{type(value).__name__}: `{name}` has shape {max(shapes)}, so this is a stack of values (fg.stack, "
                 f"fg.grid). Use it under jax.vmap, or take one member with fg.unstack."
             )
-        parts: Any = x if isinstance(x, tuple) else (x,)
         for part in parts:
             if dataclasses.is_dataclass(part):
                 check_single(part)

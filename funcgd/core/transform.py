@@ -21,6 +21,22 @@ class EmptyState(NamedTuple):
     """
 
 
+# What Optax calls the states of these transforms. Where a number is a schedule, the state is a `ScaleByScheduleState`.
+AdaptiveGradClipState = AddDecayedWeightsState = ClipByGlobalNormState = ClipState = EmptyState
+NormalizeState = ScaleByTrustRatioState = ScaleState = EmptyState
+
+
+def init_empty_state(params: Params) -> EmptyState:
+    """The `init` of a transform that remembers nothing.
+
+    >>> import funcgd as fg
+    >>> fg.init_empty_state({"w": 1.0})
+    EmptyState()
+    """
+    del params
+    return EmptyState()
+
+
 class ScaleByScheduleState(NamedTuple):
     """The state of a transform that only counts, because one of its numbers is a schedule.
 
@@ -68,12 +84,17 @@ class Transform:
 
     @property
     def needs(self) -> frozenset[str]:
-        """The optional arguments that `update` cannot do without: "params", or names of extras."""
+        """The optional arguments that `update` cannot do without: "params", or names of extras, also "a or b"."""
         return frozenset()
 
     @property
     def guards(self) -> bool:
         """Whether non-finite losses and gradients are dealt with in here, so that a loop may go on after one."""
+        return False
+
+    @property
+    def per_example(self) -> bool:
+        """Whether `update` takes the gradient of each example: one axis more than parameters, the first."""
         return False
 
     @property
@@ -129,6 +150,9 @@ class GradientTransformation(Transform):
         return f"GradientTransformation({_name(self.init_fn)}, {_name(self.update_fn)})"
 
 
+GradientTransformationExtraArgs = GradientTransformation  # every `update` takes extras
+
+
 def _name(function: Callable) -> str:
     return getattr(function, "__name__", repr(function))
 
@@ -141,6 +165,9 @@ def as_transform(who: str, tx: Any) -> Transform:
     """
     if isinstance(tx, Transform):
         return tx
+    if isinstance(tx, type) and issubclass(tx, Transform):
+        name = tx.__name__
+        raise TypeError(f"{who}: expected a transform, got its class `{name}`; write {name}(…), with its numbers.")
     init, update = getattr(tx, "init", None), getattr(tx, "update", None)
     if init is None and isinstance(tx, tuple) and len(tx) == 2:
         init, update = tx
@@ -185,6 +212,10 @@ class Composed(Transform):
         return self.compose().guards
 
     @property
+    def per_example(self) -> bool:
+        return self.compose().per_example
+
+    @property
     def watches(self) -> frozenset[str]:
         return self.compose().watches
 
@@ -215,6 +246,31 @@ class stateless(Transform):
         self, grads: Updates, state: EmptyState, params: Params | None = None, **extra: Any
     ) -> tuple[Updates, EmptyState]:
         return self.f(grads, params), state
+
+
+@value
+class stateless_with_tree_map(Transform):
+    """The transform that applies `f(update, parameter)` to every leaf and remembers nothing; f is held statically.
+
+    Without `params` the second argument is None.
+
+    >>> import funcgd as fg
+    >>> decay = fg.stateless_with_tree_map(lambda g, p: g + 0.1 * p)
+    >>> decay.update({"w": 2.0}, decay.init({"w": 10.0}), {"w": 10.0})[0]
+    {'w': 3.0}
+    """
+
+    f: Callable = static()
+
+    def init(self, params: Params) -> EmptyState:
+        return init_empty_state(params)
+
+    def update(
+        self, grads: Updates, state: EmptyState, params: Params | None = None, **extra: Any
+    ) -> tuple[Updates, EmptyState]:
+        if params is None:
+            return jax.tree.map(lambda g: self.f(g, None), grads), state
+        return jax.tree.map(self.f, grads, params), state
 
 
 @value

@@ -5,6 +5,7 @@ Trees that meet must have the same structure; None is an empty node, so frozen p
 
 import functools
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,21 +15,27 @@ import numpy as np
 from funcgd.core import numerics
 from funcgd.core.tree_entries import allclose, cast_like, clip, conj, max, min, real
 from funcgd.core.tree_find import get, get_all_with_path, set
+from funcgd.core.tree_kinds import batch_shape, dtype, map_params
+from funcgd.core.tree_moments import bias_correction, update_infinity_moment, update_moment, update_moment_per_elem_norm
 from funcgd.core.tree_random import random_like, split_key_like, unwrap_random_key_data
 
 __all__ = [
     "add",
     "add_scale",
     "allclose",
+    "batch_shape",
+    "bias_correction",
     "cast",
     "cast_like",
     "clip",
     "conj",
     "div",
+    "dtype",
     "equal",
     "full_like",
     "get",
     "get_all_with_path",
+    "map_params",
     "max",
     "max_norm",
     "min",
@@ -45,6 +52,9 @@ __all__ = [
     "sub",
     "sum",
     "unwrap_random_key_data",
+    "update_infinity_moment",
+    "update_moment",
+    "update_moment_per_elem_norm",
     "vdot",
     "where",
     "zeros_like",
@@ -92,23 +102,23 @@ def div(x: Any, y: Any) -> Any:
 
 
 def scale(scalar: Any, x: Any) -> Any:
-    """scalar · x, in the dtypes of x.
+    """scalar · x, in the dtypes of x, whatever that of the scalar; 16 bits are computed in 32 and rounded once.
 
     >>> from funcgd import tree
     >>> tree.scale(2.0, {"w": 3.0})
     {'w': 6.0}
     """
-    return jax.tree.map(lambda a: _as_factor(scalar, a) * a, x)
+    return jax.tree.map(lambda a: _rounded(lambda a: _as_factor(scalar, a) * a, a), x)
 
 
 def add_scale(x: Any, scalar: Any, y: Any) -> Any:
-    """x + scalar · y, in the dtypes of x and y.
+    """x + scalar · y, in the dtypes of x and y, whatever that of the scalar; 16 bits are computed in 32, rounded once.
 
     >>> from funcgd import tree
     >>> tree.add_scale((1.0,), -0.5, (4.0,))
     (-1.0,)
     """
-    return jax.tree.map(lambda a, b: a + _as_factor(scalar, b) * b, x, y)
+    return jax.tree.map(lambda a, b: _rounded(lambda a, b: a + _as_factor(scalar, b) * b, a, b), x, y)
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:
@@ -260,6 +270,14 @@ def size(x: Any) -> int:
     9
     """
     return jax.tree.reduce(lambda n, a: n + np.size(a), x, 0)
+
+
+def _rounded(f: Callable[..., Any], *leaves: Any) -> Any:
+    """f of the leaves, computed in float32 and rounded once to their dtype where that has 16 bits."""
+    own = jnp.result_type(leaves[0])
+    low = own.name in ("bfloat16", "float16") and all(jnp.result_type(leaf) == own for leaf in leaves)
+    result = f(*map(numerics.widen, leaves)) if low else f(*leaves)
+    return jnp.asarray(result, own) if low and not jnp.iscomplexobj(result) else result
 
 
 def _as_factor(scalar: Any, leaf: Any) -> Any:

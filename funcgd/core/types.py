@@ -1,6 +1,7 @@
 """The names of the types that appear in signatures."""
 
 from collections.abc import Callable
+from types import NoneType
 from typing import Any, TypeAlias
 
 import jax
@@ -25,3 +26,24 @@ Schedule: TypeAlias = Callable[[Any], Any]
 
 ScalarOrSchedule: TypeAlias = Scalar | Schedule
 """What every scalar hyperparameter accepts."""
+
+TransformInitFn: TypeAlias = Callable[[Params], OptState]
+"""The `init` of a transform: params → state."""
+
+TransformUpdateFn: TypeAlias = Callable[..., tuple[Updates, OptState]]
+"""The `update` of a transform: grads, state, params=None, **extra → (updates, state)."""
+
+TransformUpdateExtraArgsFn: TypeAlias = TransformUpdateFn
+"""The same: here every `update` takes extras."""
+
+MaskOrFn: TypeAlias = Callable[[Params], Any] | Any
+"""Which leaves take part: booleans (a prefix of the parameters' tree), a function params → such, or names of paths."""
+
+MaskedNode: TypeAlias = NoneType
+"""What stands in a state for a leaf outside a mask or group: None, an empty node for JAX."""
+
+ConditionFn: TypeAlias = Callable[..., Any]
+"""step, **extra → whether a transform acts, for `conditionally_mask` and `conditionally_transform`."""
+
+ShouldSkipUpdateFunction: TypeAlias = Callable[[Updates, Any, Params | None], tuple[Any, Any]]
+"""updates, gradient_step, params → (whether to leave the updates out, what to keep in the state), for `MultiSteps`."""

@@ -93,6 +93,20 @@ def leading_axis(who: str, what: str, data: Any) -> int:
     return common_length(who, what, lengths)
 
 
+def one_of_each(who: str, what: str, data: Any) -> Any:
+    """Shapes and dtypes of `data` without the leading axis that its arrays share, as one example has them.
+
+    Raises:
+        ValueError: if one is a scalar, lengths differ, or they are 0.
+    """
+    if jax.tree.leaves(data):
+        try:
+            leading_axis(who, what, data)
+        except ValueError as error:
+            raise ValueError(f"{error} It takes gradients of examples (fg.per_example_grad).") from error
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x)[1:], jnp.result_type(x)), data)
+
+
 def common_length(who: str, what: str, lengths: dict[str, int]) -> int:
     """The length that all of `lengths`, by name, share.
 

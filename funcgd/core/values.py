@@ -13,7 +13,7 @@ from typing import Any, TypeVar, dataclass_transform
 import jax
 import numpy as np
 
-from funcgd.core.fields import KEY, field, is_number, is_traced, number, plain, shortest, static, vector
+from funcgd.core.fields import KEY, field, is_number, is_traced, number, numbers, plain, shortest, static, vector
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ def is_plain_callable(x: Any) -> bool:
     return callable(x) and jax.tree_util.all_leaves((x,))
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(number, vector, static, field))
+@dataclass_transform(frozen_default=True, field_specifiers=(number, numbers, vector, static, field))
 def value(cls: type[T]) -> type[T]:
     """Make `cls` a value: a frozen dataclass that is a pytree, prints as code and compares by content.
 
@@ -109,7 +109,7 @@ def value(cls: type[T]) -> type[T]:
 
 
 def data_fields(self: Any) -> Iterator[tuple[str, str, Any]]:
-    """The data fields of a value: (name, kind, content), where the kind is "number", "vector" or "plain"."""
+    """The data fields of a value: (name, kind, content), where the kind is "number", "numbers", "vector" or "plain"."""
     for f in dataclasses.fields(self):
         kind = f.metadata.get(KEY, ("plain",))[0]
         if kind != "static":

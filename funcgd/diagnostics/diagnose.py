@@ -90,7 +90,7 @@ def diagnose(
     Layers are those of an `fg.multilayer_perceptron`, called layer1, layer2, …; or, in any function, the output and the
     places tagged by `x = jax.ad_checkpoint.checkpoint_name(x, "hidden")`. There δ is the gradient with respect to what
     is tagged; a tag that comes again is "hidden[1]"; and to each belong the parameters on the way to it since the tags
-    before. There is a bound only for networks, where the slopes of the activations are known.
+    before. There is a bound only for networks: between tags there may be anything, such as connections around them.
 
     Args:
         model: an `fg.multilayer_perceptron`; a function (params, x) → output, or something with such a method `apply`;

@@ -119,6 +119,40 @@ def _steady(v: jax.Array) -> jax.Array:
 
 
 @value
+class scale_by_param_block_norm(Counted):
+    """Multiply each leaf's update by the norm of its parameters, at least `min_scale`.
+
+        u = max(‖θ‖₂, s)·g
+
+    Args:
+        min_scale: s ≥ 0, unit of the parameters.
+
+    Raises:
+        ValueError: at update, if `params` are missing.
+
+    Reference: You, Gitman, Ginsburg, 2017 (see `lars`), where g is normalized first.
+
+    >>> import funcgd as fg, jax.numpy as jnp
+    >>> tx, params = fg.scale_by_param_block_norm(), jnp.array([3.0, -4.0])
+    >>> tx.update(jnp.ones(2), tx.init(params), params)[0].tolist()
+    [5.0, 5.0]
+    """
+
+    min_scale: ScalarOrSchedule = number("[0, inf)", default=1e-3)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"params"})
+
+    def update(self, grads: Updates, state: Any, params: Params | None = None, **extra: Any) -> tuple[Updates, Any]:
+        def rule(h: Any, g: jax.Array, p: jax.Array) -> jax.Array:
+            return jnp.maximum(norm(p, tuple(range(p.ndim))), h.min_scale) * g
+
+        h = self.numbers(state)
+        return lift(rule, h, grads, read=(params,)), self.next_state(state)
+
+
+@value
 class scale_by_param_block_rms(Counted):
     """Multiply each leaf's update by the root mean square of its parameters, at least `min_scale`.
 

@@ -13,7 +13,7 @@ from funcgd.core.schedule import at
 from funcgd.core.transform import Composed, Params, Transform, Updates
 from funcgd.core.types import ScalarOrSchedule
 from funcgd.core.values import value
-from funcgd.transforms.slots import moment, second_moment
+from funcgd.transforms.slots import copied, moment, second_moment
 from funcgd.transforms.weight_decay import add_decayed_weights
 
 
@@ -63,8 +63,7 @@ class scale_by_madgrad(Transform):
         return frozenset({"params"})
 
     def init(self, params: Params) -> MadgradState:
-        start = jax.tree.map(lambda p, slot: jnp.array(p, slot.dtype, copy=True), params, moment(params))
-        return MadgradState(jnp.zeros((), jnp.int32), second_moment(params), moment(params), start)
+        return MadgradState(jnp.zeros((), jnp.int32), second_moment(params), moment(params), copied(params))
 
     def update(
         self, grads: Updates, state: MadgradState, params: Params | None = None, **extra: Any

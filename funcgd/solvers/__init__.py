@@ -1,6 +1,7 @@
 """Deterministic methods for fg.minimize: a search times a descent; none owns a loop."""
 
 from funcgd.solvers.admm import ADMM, ADMMState
+from funcgd.solvers.assignment import base_hungarian_algorithm, hungarian_algorithm
 from funcgd.solvers.barzilai_borwein import BarzilaiBorwein
 from funcgd.solvers.bfgs import BFGS
 from funcgd.solvers.block_coordinate_descent import BlockCoordinateDescent, BlockState
@@ -57,5 +58,7 @@ __all__ = [
     "Step",
     "TrustRegion",
     "TrustRegionState",
+    "base_hungarian_algorithm",
+    "hungarian_algorithm",
     "nnls",
 ]

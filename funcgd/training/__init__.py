@@ -1,6 +1,7 @@
 """Training and minimising: one step, the scan over steps, training on data, running to convergence."""
 
 from funcgd.training.accumulate import accumulate
+from funcgd.training.accumulators import AccumulationType, Accumulator
 from funcgd.training.checkpoint import Checkpoint
 from funcgd.training.checkpoint_store import CheckpointError
 from funcgd.training.evaluate import evaluate
@@ -8,6 +9,7 @@ from funcgd.training.fit import fit
 from funcgd.training.frozen import freeze, unfreeze
 from funcgd.training.history import History
 from funcgd.training.method import FirstOrder
+from funcgd.training.microbatching import MicroGradAux, micro_grad, micro_vmap, microbatch, reshape_batch_axis
 from funcgd.training.minimize import minimize
 from funcgd.training.mixed_precision import LossScaleState, mixed_precision
 from funcgd.training.objective import Aux
@@ -24,6 +26,8 @@ from funcgd.training.weighted_sum import weighted_sum
 from funcgd.training.writers import CSVWriter, JSONLinesWriter
 
 __all__ = [
+    "AccumulationType",
+    "Accumulator",
     "Aux",
     "CSVWriter",
     "Checkpoint",
@@ -33,6 +37,7 @@ __all__ = [
     "History",
     "JSONLinesWriter",
     "LossScaleState",
+    "MicroGradAux",
     "Sweep",
     "TensorBoardWriter",
     "TrainState",
@@ -46,9 +51,13 @@ __all__ = [
     "l2_penalty",
     "make_step",
     "mean_loss",
+    "micro_grad",
+    "micro_vmap",
+    "microbatch",
     "minimize",
     "mixed_precision",
     "per_example_grad",
+    "reshape_batch_axis",
     "sweep",
     "train",
     "unfreeze",

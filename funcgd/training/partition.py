@@ -72,7 +72,9 @@ def pack(who: str, what: str, params: Params) -> Params:
     packed = jax.tree_util.tree_map_with_path(settle, params)
     if not jax.tree.leaves(split(packed)[0]):
         unfrozen = " that is not frozen" if any(map(is_inexact, jax.tree.leaves(packed))) else ""
-        raise TypeError(f"{who}: `{what}` has no floating array in it{unfrozen}, so there is nothing to train.")
+        integers = any(isinstance(x, jax.Array) for x in jax.tree.leaves(packed)) and not unfrozen
+        hint = " Integers do not train: write 0.0 in place of 0." if integers else ""
+        raise TypeError(f"{who}: `{what}` has no floating array in it{unfrozen}, so there is nothing to train.{hint}")
     return packed
 
 

@@ -16,7 +16,7 @@ from funcgd.data.plan import Layout
 from funcgd.data.sources import Source
 from funcgd.training import partition
 from funcgd.training.evaluate import evaluate
-from funcgd.training.state import TrainState, eval_params
+from funcgd.training.state import TrainState, evaluated
 from funcgd.training.step import TrainStep
 from funcgd.training.validation import Scores, evaluation_size, means
 
@@ -217,8 +217,4 @@ def validate(loss: Callable, metrics: Callable | None, tx: Any, state: TrainStat
 @jax.jit
 def _evaluated(tx: Any, state: TrainState) -> Params:
     """The packed parameters that the optimizers evaluate with, of all members."""
-
-    def member(tx: Any, state: TrainState) -> Params:
-        return partition.pack("sweep", "params", eval_params(tx, state.opt_state, state.params))
-
-    return jax.vmap(member)(tx, state)
+    return jax.vmap(evaluated)(tx, state)

@@ -102,7 +102,7 @@ class Lines:
     """Plain lines, in a log file or pipe."""
 
     def __init__(self, total: int | None, initial: int, stream: Any):
-        self._total, self._stream, self._began = total, stream, time.monotonic()
+        self._total, self._initial, self._stream, self._began = total, initial, stream, time.monotonic()
         self._from: tuple[float, int] | None = None  # when and where the first chunk, which compiles, had ended
 
     def show(self, done: int, known: dict[str, float], rate: float, last: bool) -> float:
@@ -118,7 +118,7 @@ class Lines:
         if last:
             return [f"{duration(now - self._began)} in all"]
         then, before = self._from or (now, done)
-        if self._total is None or done == before:
+        if self._total is None or done - before < before - self._initial:  # too little is known; it may compile again
             return []
         return [f"{duration((now - then) / (done - before) * (self._total - done))} left"]
 

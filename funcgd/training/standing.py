@@ -14,7 +14,7 @@ from funcgd.core.types import Params
 from funcgd.training import partition
 from funcgd.training.checkpoint_store import CheckpointError, Store
 from funcgd.training.history import Log
-from funcgd.training.state import TrainState, eval_params
+from funcgd.training.state import TrainState, evaluated
 
 
 @dataclasses.dataclass
@@ -117,11 +117,6 @@ class Best(NamedTuple):
 def best_of(tx: Any, state: TrainState) -> Best:
     """What to evaluate with, at `state`."""
     return Best(evaluated(tx, state), state.model_state)
-
-
-def evaluated(tx: Any, state: TrainState) -> Params:
-    """The packed parameters that the optimizer evaluates with."""
-    return partition.pack("fit", "params", eval_params(tx, state.opt_state, state.params))
 
 
 @jax.jit

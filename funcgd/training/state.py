@@ -88,3 +88,9 @@ def eval_params(tx: Any, state: OptState, params: Params) -> Params:
     2.0
     """
     return tx.eval_params(state, params) if hasattr(tx, "eval_params") else params
+
+
+def evaluated(tx: Any, state: TrainState) -> Params:
+    """The packed parameters to evaluate a model with: averages of what trains, everything else as it is."""
+    trained, carried = partition.split(state.packed_params)
+    return partition.merge(eval_params(tx, state.opt_state, trained), carried)

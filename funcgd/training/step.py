@@ -1,5 +1,6 @@
 """One training step: loss, gradient, update."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,10 @@ from funcgd.core.apply_updates import apply_updates
 from funcgd.core.fields import static
 from funcgd.core.transform import Transform, as_transform
 from funcgd.core.types import Batch
-from funcgd.core.validate import check_structure
+from funcgd.core.validate import check_structure, leading_axis
 from funcgd.core.values import value
 from funcgd.training import objective, partition
+from funcgd.training.per_example import weighted_mean
 from funcgd.training.state import TrainState
 
 
@@ -34,6 +36,8 @@ class TrainStep:
 
     def __call__(self, state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
         new, metrics, grads, updates = self.advance(state, batch)
+        if self.tx.per_example:
+            grads = jax.tree.map(lambda g: jnp.mean(g, axis=0), grads)
         return new, metrics | norms_of(state, grads, updates) if self.norms else metrics
 
     def advance(self, state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array], Any, Any]:
@@ -41,11 +45,15 @@ class TrainStep:
         trained, carried = partition.split(state.packed_params)
         loss_key, tx_key = jax.random.split(jax.random.fold_in(state.key, state.step))
 
-        def value_and_aux(trained: Any) -> tuple[Any, objective.Aux]:
+        def value_and_aux(trained: Any, batch: Batch = batch, key: Any = loss_key) -> tuple[Any, objective.Aux]:
             params = partition.unpack(partition.merge(trained, carried))
-            return objective.evaluate_loss("make_step", self.loss, params, batch, loss_key, state.model_state)
+            return objective.evaluate_loss("make_step", self.loss, params, batch, key, state.model_state)
 
-        (loss, aux), grads = jax.value_and_grad(value_and_aux, has_aux=True)(trained)
+        value_and_grad = jax.value_and_grad(value_and_aux, has_aux=True)
+        if self.tx.per_example:
+            (loss, aux), grads = self._of_examples(functools.partial(value_and_grad, trained), batch, loss_key)
+        else:
+            (loss, aux), grads = value_and_grad(trained)
         grads = ascent(grads)
         updates, opt_state = self.tx.update(
             grads, state.opt_state, trained, value=loss, grad=grads, value_fn=lambda p: value_and_aux(p)[0], key=tx_key
@@ -58,6 +66,20 @@ class TrainStep:
             model_state=_like(aux.model_state, state.model_state),
         )
         return new, {"loss": loss, **aux.metrics}, grads, updates
+
+    def _of_examples(self, value_and_grad: Callable, batch: Batch, key: jax.Array) -> tuple[tuple, Any]:
+        """Mean loss and metrics, and the gradient of each example, taken from batches of one."""
+        keys = jax.random.split(key, leading_axis("make_step", "batch", batch))
+        alone = jax.tree.map(lambda x: jnp.asarray(x)[:, None], batch)
+        (losses, aux), grads = jax.vmap(value_and_grad)(alone, keys)
+        if aux.model_state is not None:
+            raise ValueError(
+                f"make_step: {type(self.tx).__name__} takes the gradient of each example by itself, so the loss must "
+                f"not have a model state, in which they would mix; got one of {jax.tree.structure(aux.model_state)}."
+            )
+        weights = jax.vmap(lambda one: numerics.widen(objective.total_weight(self.loss, one)))(alone)
+        loss, metrics = jax.tree.map(functools.partial(weighted_mean, weights), (losses, aux.metrics))
+        return (loss, objective.Aux(metrics)), grads
 
 
 def norms_of(state: TrainState, grads: Any, updates: Any) -> dict[str, jax.Array]:
@@ -81,6 +103,8 @@ def make_step(loss: Callable, tx: Any, *, norms: bool = False) -> TrainStep:
     Returns:
         A step over `TrainState`; metrics are a dict with "loss", at the parameters before the step, and what the loss
         reports. For complex parameters the gradient is conjugated, so that optimizers receive the direction of ascent.
+        An optimizer that takes the gradient of each example (`fg.dpsgd`) gets those of batches of one, each with a key
+        of its own; the loss must not have a model state then.
 
     >>> import funcgd as fg, jax, jax.numpy as jnp
     >>> tx = fg.sgd(0.25)

@@ -11,9 +11,9 @@ from funcgd.core.numerics import divide, widen
 from funcgd.core.types import Batch, Params
 from funcgd.core.values import hold, release
 from funcgd.data.sources import Examples, Source
-from funcgd.training import objective
+from funcgd.training import objective, partition
 from funcgd.training.evaluate import evaluate, examples
-from funcgd.training.state import TrainState, eval_params
+from funcgd.training.state import TrainState, evaluated
 
 SHARE = "weight per example"
 EVALUATION_BATCH = 1024  # examples at a time: enough to fill a device, few enough to fit
@@ -59,7 +59,7 @@ def validate(
 ) -> dict[str, jax.Array]:
     """The mean loss and metrics over `data`, at the parameters that the optimizer evaluates with."""
     scores = Scores(hold(loss), None if metrics is None else hold(metrics), state.key, state.model_state)
-    return means(evaluate(scores, eval_params(tx, state.opt_state, state.params), data, evaluation_size(data)))
+    return means(evaluate(scores, partition.unpack(evaluated(tx, state)), data, evaluation_size(data)))
 
 
 def evaluation_size(data: Source) -> int | None:

@@ -11,7 +11,12 @@ from funcgd.transforms.accumulate import (
 from funcgd.transforms.average import EmaState, ema
 from funcgd.transforms.centralize import centralize
 from funcgd.transforms.clip import clip, clip_by_global_norm
-from funcgd.transforms.clip_units import adaptive_grad_clip, clip_by_block_rms
+from funcgd.transforms.clip_units import adaptive_grad_clip, clip_by_block_rms, unitwise_clip, unitwise_norm
+from funcgd.transforms.complex_parts import (
+    SplitRealAndImaginaryArrays,
+    SplitRealAndImaginaryState,
+    split_real_and_imaginary,
+)
 from funcgd.transforms.conditional import (
     ApplyIfFiniteState,
     ConditionallyMaskState,
@@ -23,6 +28,16 @@ from funcgd.transforms.conditional import (
 from funcgd.transforms.flatten import flatten
 from funcgd.transforms.groups import group_table, path_labels
 from funcgd.transforms.guard import SkipNonfiniteState, SkipSpikesState, skip_nonfinite, skip_spikes
+from funcgd.transforms.inject import (
+    InjectHyperparams,
+    InjectHyperparamsState,
+    InjectStatefulHyperparamsState,
+    StatefulSchedule,
+    WrappedSchedule,
+    WrappedScheduleState,
+    inject_hyperparams,
+    inject_stateful_hyperparams,
+)
 from funcgd.transforms.line_search import (
     LinesearchInfo,
     ScaleByBacktrackingLinesearchState,
@@ -32,12 +47,13 @@ from funcgd.transforms.line_search import (
 )
 from funcgd.transforms.mask import complement, path_mask
 from funcgd.transforms.masked import MaskedState, masked, selective_transform
+from funcgd.transforms.matrices import path_dimension_numbers
 from funcgd.transforms.momentum import TraceState, trace
-from funcgd.transforms.monitor import MonitorState, SnapshotState, monitor, snapshot
+from funcgd.transforms.monitor import MonitorState, SnapshotState, measure_with_ema, monitor, snapshot
 from funcgd.transforms.noise import AddNoiseState, add_noise
 from funcgd.transforms.nonnegative import NonNegativeParamsState, keep_params_nonnegative
-from funcgd.transforms.normalize import normalize_by_update_norm
-from funcgd.transforms.partition import Partition, PartitionState, multi_transform, partition
+from funcgd.transforms.normalize import normalize, normalize_by_update_norm
+from funcgd.transforms.partition import MultiTransformState, Partition, PartitionState, multi_transform, partition
 from funcgd.transforms.per_example import per_example_global_norm_clip, per_example_layer_norm_clip
 from funcgd.transforms.plateau import ReduceLROnPlateauState, reduce_on_plateau
 from funcgd.transforms.scale import scale, scale_by_learning_rate, scale_by_schedule, set_to_zero
@@ -58,11 +74,15 @@ __all__ = [
     "ConditionallyMaskState",
     "ConditionallyTransformState",
     "EmaState",
+    "InjectHyperparams",
+    "InjectHyperparamsState",
+    "InjectStatefulHyperparamsState",
     "LinesearchInfo",
     "MaskedState",
     "MonitorState",
     "MultiSteps",
     "MultiStepsState",
+    "MultiTransformState",
     "NonNegativeParamsState",
     "Partition",
     "PartitionState",
@@ -73,7 +93,12 @@ __all__ = [
     "SkipNonfiniteState",
     "SkipSpikesState",
     "SnapshotState",
+    "SplitRealAndImaginaryArrays",
+    "SplitRealAndImaginaryState",
+    "StatefulSchedule",
     "TraceState",
+    "WrappedSchedule",
+    "WrappedScheduleState",
     "ZeroNansState",
     "ZoomLinesearchInfo",
     "adaptive_grad_clip",
@@ -91,12 +116,17 @@ __all__ = [
     "ema",
     "flatten",
     "group_table",
+    "inject_hyperparams",
+    "inject_stateful_hyperparams",
     "keep_params_nonnegative",
     "masked",
+    "measure_with_ema",
     "monitor",
     "multi_transform",
+    "normalize",
     "normalize_by_update_norm",
     "partition",
+    "path_dimension_numbers",
     "path_labels",
     "path_mask",
     "per_example_global_norm_clip",
@@ -115,7 +145,10 @@ __all__ = [
     "skip_not_finite",
     "skip_spikes",
     "snapshot",
+    "split_real_and_imaginary",
     "trace",
+    "unitwise_clip",
+    "unitwise_norm",
     "value_and_grad_from_state",
     "with_extra_args_support",
     "zero_nans",

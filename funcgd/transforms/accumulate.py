@@ -11,12 +11,13 @@ from funcgd.core.fields import as_optional_dtype, number, static
 from funcgd.core.lift import lift
 from funcgd.core.numerics import increment
 from funcgd.core.schedule import at
-from funcgd.core.transform import OptState, Params, Transform, Updates, as_transform
+from funcgd.core.transform import OptState, Params, Transform, Updates
 from funcgd.core.types import Scalar, ScalarOrSchedule
 from funcgd.core.values import value
 from funcgd.schedules.steps import as_steps
 from funcgd.transforms.conditional import update_if
 from funcgd.transforms.slots import moment
+from funcgd.transforms.wrapper import Wrapper
 
 
 def skip_not_finite(
@@ -73,7 +74,7 @@ class MultiStepsState(NamedTuple):
 
 
 @value
-class MultiSteps(Transform):
+class MultiSteps(Wrapper):
     """Take one step of `opt` for the mean of k gradients, and none before.
 
         a ← a + g/k;   every k-th time u, s ← opt(a, s) and a ← 0, else u = 0
@@ -105,26 +106,7 @@ class MultiSteps(Transform):
     should_skip_update_fn: Callable | None = static(default=None)
     accumulator_dtype: Any = static(default=None, convert=as_optional_dtype)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "opt", as_transform("MultiSteps", self.opt))
-
-    @property
-    def needs(self) -> frozenset[str]:
-        return self.opt.needs
-
-    @property
-    def guards(self) -> bool:
-        return self.opt.guards
-
-    @property
-    def watches(self) -> frozenset[str]:
-        return self.opt.watches
-
-    def observe(self, state: MultiStepsState, metrics: dict[str, Any]) -> MultiStepsState:
-        return state._replace(inner_opt_state=self.opt.observe(state.inner_opt_state, metrics))
-
-    def eval_params(self, state: MultiStepsState, params: Params) -> Params:
-        return self.opt.eval_params(state.inner_opt_state, params)
+    part, part_state = "opt", "inner_opt_state"
 
     def has_updated(self, state: MultiStepsState) -> jax.Array:
         """Whether the last update was a step of `opt`, in the form of a boolean array."""

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from funcgd.core import numerics
 from funcgd.core.fields import as_count, number, static
 from funcgd.core.lift import lift
 from funcgd.core.transform import OptState, Params, Updates
@@ -97,17 +98,63 @@ class adaptive_grad_clip(Counted):
         self, grads: Updates, state: OptState, params: Params | None = None, **extra: Any
     ) -> tuple[Updates, Any]:
         def rule(h: Any, g: jax.Array, p: jax.Array) -> jax.Array:
-            axes = self._axes(g.shape)
+            axes = unit_axes("adaptive_grad_clip", g.shape, self.axis)
             return units.shorten(g, axes, h.clipping * jnp.maximum(units.norm(p, axes), h.eps))[0]
 
         return lift(rule, self.numbers(state), grads, read=(params,)), self.next_state(state)
 
-    def _axes(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        n = len(shape)
-        if self.axis is not None:
-            if not all(-n <= i < n for i in self.axis):
-                raise ValueError(f"adaptive_grad_clip: `axis` must be axes of every leaf, got {self.axis} for {shape}.")
-            return self.axis
-        if sum(np.array(shape) != 1) <= 1:
-            return tuple(range(n))
-        return (0,) if n <= 3 else tuple(range(n - 1))
+
+def unit_axes(who: str, shape: tuple[int, ...], axis: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The axes that run through a unit of an array: those given, or else by convention.
+
+    Raises:
+        ValueError: if the array has no such axis.
+    """
+    n = len(shape)
+    if axis is not None:
+        if not all(-n <= i < n for i in axis):
+            raise ValueError(f"{who}: `axis` must be axes of every leaf, got {axis} for {shape}.")
+        return axis
+    if sum(np.array(shape) != 1) <= 1:
+        return tuple(range(n))
+    return (0,) if n <= 3 else tuple(range(n - 1))
+
+
+def unitwise_norm(x: Any, axis: int | tuple[int, ...] | None = None) -> jax.Array:
+    """The Euclidean norm of each unit, in place of every entry of it; it neither overflows nor underflows.
+
+    Args:
+        x: an array.
+        axis: the axes that run through a unit; None is as in `adaptive_grad_clip`.
+
+    Raises:
+        ValueError: if `x` has no such axis.
+
+    >>> import funcgd as fg, jax.numpy as jnp
+    >>> fg.unitwise_norm(jnp.array([[3.0, 1.0], [4.0, 0.0]])).tolist()
+    [[5.0, 1.0], [5.0, 1.0]]
+    """
+    x = numerics.widen(x)
+    axes = unit_axes("unitwise_norm", x.shape, as_axes(axis))
+    return jnp.broadcast_to(units.norm(x, axes), x.shape)
+
+
+def unitwise_clip(g_norm: Any, max_norm: Any, grad: Any, div_eps: float = 0.0) -> jax.Array:
+    """`grad` · min(1, max_norm / max(g_norm, div_eps)), entry by entry: what is not longer passes unchanged.
+
+    Args:
+        g_norm: the norm of each entry's unit, see `unitwise_norm`.
+        max_norm: its bound, of the shape of `grad` or a scalar.
+        grad: an array.
+        div_eps: the least divisor; at 0 a zero norm is no danger either.
+
+    >>> import funcgd as fg, jax.numpy as jnp
+    >>> grad = jnp.array([3.0, 4.0])
+    >>> fg.unitwise_clip(fg.unitwise_norm(grad), 1.0, grad).tolist()  # doctest: +NUMBER
+    [0.6, 0.8]
+    """
+    grad = numerics.widen(grad)
+    g_norm, max_norm = (numerics.widen(x, grad.real.dtype) for x in (g_norm, max_norm))
+    ratio = numerics.divide(max_norm, jnp.maximum(g_norm, div_eps))
+    with jax.numpy_dtype_promotion("standard"):  # for complex gradients
+        return jnp.where(g_norm <= max_norm, grad, grad * ratio)

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from funcgd.core import numerics
-from funcgd.core.transform import OptState, Params, Transform, Updates, as_transform
+from funcgd.core.transform import OptState, Params, Updates
 from funcgd.core.values import value
+from funcgd.transforms.wrapper import Wrapper
 
 
 def as_vector(tree: Any) -> jax.Array:
@@ -34,7 +35,7 @@ def as_tree(vector: jax.Array, like: Any) -> Any:
 
 
 @value
-class flatten(Transform):
+class flatten(Wrapper):
     """Give all leaves to `inner` as one vector, and turn its updates back into a tree.
 
     Steps over very many small leaves become faster; compiling them does not, and copying costs more where leaves are
@@ -52,23 +53,7 @@ class flatten(Transform):
 
     inner: Any
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "inner", as_transform("flatten", self.inner))
-
-    @property
-    def needs(self) -> frozenset[str]:
-        return self.inner.needs
-
-    @property
-    def guards(self) -> bool:
-        return self.inner.guards
-
-    @property
-    def watches(self) -> frozenset[str]:
-        return self.inner.watches
-
-    def observe(self, state: OptState, metrics: dict[str, Any]) -> OptState:
-        return self.inner.observe(state, metrics)
+    part_state = None
 
     def eval_params(self, state: OptState, params: Params) -> Params:
         evaluated = as_tree(self.inner.eval_params(state, as_vector(params)), params)

@@ -8,6 +8,7 @@ import numpy as np
 
 from funcgd.core.fields import describe, static
 from funcgd.core.paths import SHOWN, path_name, select
+from funcgd.core.tree_kinds import Placeholder
 from funcgd.core.types import Params
 from funcgd.core.validate import is_inexact
 from funcgd.core.values import value
@@ -75,6 +76,8 @@ def labels_of(who: str, groups: Any, params: Params) -> list[Any]:
     Raises:
         ValueError: if the labels are no prefix of the tree of `params`.
     """
+    if isinstance(params, Placeholder):
+        return []
     tree = groups.tree if isinstance(groups, Fixed) else groups(params)
     leaves, structure = jax.tree.flatten(params)
     del leaves

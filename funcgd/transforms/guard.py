@@ -22,6 +22,10 @@ class Guard(Wrapper):
     def guards(self) -> bool:
         return True
 
+    @property
+    def per_example(self) -> bool:
+        return self.inside.per_example
+
 
 def inner_update(
     inner: Transform, good: jax.Array, grads: Updates, state: OptState, params: Params | None, extra: dict[str, Any]

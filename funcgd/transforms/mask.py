@@ -8,7 +8,8 @@ import jax
 
 from funcgd.core.fields import static
 from funcgd.core.paths import select
-from funcgd.core.types import Params
+from funcgd.core.tree_kinds import Placeholder
+from funcgd.core.types import MaskOrFn, Params
 from funcgd.core.values import value
 
 
@@ -31,8 +32,7 @@ class Fixed:
         return repr(self.tree)
 
 
-Mask: TypeAlias = Callable[[Params], Any] | Any
-"""Which leaves take part: booleans (a prefix of the parameters' tree), a function params → such, or names of paths."""
+Mask: TypeAlias = MaskOrFn
 
 
 def as_where(where: Any) -> Any:
@@ -127,6 +127,8 @@ def flags_of(who: str, mask: Any, params: Params) -> Any:
         TypeError: if it holds anything but booleans.
         ValueError: if it is no prefix of the tree of `params`.
     """
+    if isinstance(params, Placeholder):
+        return params
     try:
         flags = (mask if isinstance(mask, Fixed) else _fixed(mask(params))).tree
     except TypeError as error:
@@ -134,15 +136,15 @@ def flags_of(who: str, mask: Any, params: Params) -> Any:
     return broadcast(who, "mask", flags, params)
 
 
-def broadcast(who: str, what: str, prefix: Any, params: Params) -> Any:
+def broadcast(
+    who: str, what: str, prefix: Any, params: Params, is_leaf: Callable[[Any], bool] = lambda x: x is None
+) -> Any:
     """A tree like `params`, each leaf of which is what `prefix` has there or above, None included.
 
     Raises:
         ValueError: if it is no prefix of the tree of `params`.
     """
     try:
-        return jax.tree.map(
-            lambda x, part: jax.tree.map(lambda _: x, part), prefix, params, is_leaf=lambda x: x is None
-        )
+        return jax.tree.map(lambda x, part: jax.tree.map(lambda _: x, part), prefix, params, is_leaf=is_leaf)
     except ValueError as error:
         raise ValueError(f"{who}: `{what}` must be a prefix of the parameters' tree: {error}") from error

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from funcgd.core.fields import describe, static
+from funcgd.core import numerics
+from funcgd.core.fields import as_optional_dtype, describe, number, static
+from funcgd.core.schedule import next_count
 from funcgd.core.transform import Params, Transform, Updates
 from funcgd.core.values import value
 
@@ -30,7 +32,57 @@ class MonitorState(NamedTuple):
     ['largest', 'norm']
     """
 
-    measurements: dict[str, Any]  # by name, what was measured of the last updates; zeros before
+    measurements: dict[str, Any]  # by name, what was measured of the last updates, or its average; zeros before
+    count: jax.Array | None = None  # (), int32: finished updates; None where nothing is averaged
+
+
+@value
+class measure_with_ema:
+    """A measure for `monitor` whose exponential moving average is kept.
+
+        m ← βm + (1 − β)x,   kept is m / (1 − βᵗ)   (m without `debias`)
+
+    Args:
+        measure: updates → a pytree of arrays; the average of booleans is how often they are true.
+        decay: β in [0, 1); averages reach back about 1/(1 − β) updates.
+        debias: divide by the weight gathered so far.
+        accumulator_dtype: dtype of the average; None is at least float32.
+
+    >>> import funcgd as fg, jax.numpy as jnp
+    >>> often = fg.measure_with_ema(lambda updates: fg.tree.norm(updates) > 1, decay=0.5)
+    >>> tx = fg.chain(fg.monitor({"clipped": often}), fg.clip_by_global_norm(1.0))
+    >>> state = tx.init(0.0)
+    >>> for g in (0.5, 2.0, 3.0):
+    ...     _, state = tx.update(g, state)
+    ...     print(round(float(fg.tree.get(state, "clipped")), 3), end=" ")
+    0.0 0.667 0.857
+    """
+
+    measure: Callable = static()
+    decay: float = number("[0, 1)", schedule=False)
+    debias: bool = static(default=True)
+    accumulator_dtype: Any = static(default=None, convert=as_optional_dtype)
+
+    def __call__(self, updates: Updates) -> Any:
+        """What is measured now, in the dtype of the average."""
+
+        def wide(x: jax.Array) -> jax.Array:
+            return jnp.asarray(numerics.widen(x), self.accumulator_dtype)
+
+        return jax.tree.map(wide, self.measure(updates))
+
+    def average(self, updates: Updates, old: Any, count: jax.Array) -> Any:
+        """The average with one update more, which is the one of this count."""
+        weight = numerics.bias_correction(self.decay, count) if self.debias else 1.0
+
+        def renewed(x: jax.Array, mean: jax.Array) -> jax.Array:
+            dtype = numerics.wide_dtype(mean.dtype)
+            rate = jnp.asarray((1 - self.decay) / weight, dtype)
+            mean = numerics.widen(mean, dtype)
+            with jax.numpy_dtype_promotion("standard"):  # for complex measures
+                return mean + rate * (numerics.widen(x, dtype) - mean)
+
+        return _measured(lambda updates: jax.tree.map(renewed, self(updates), old), updates, old)
 
 
 def _zeros(measure: Callable, params: Params) -> Any:
@@ -89,7 +141,8 @@ class monitor(Transform):
     """Let the updates pass, and keep several things measured of them in the state: `snapshot` for more than one.
 
     Args:
-        measures: a mapping name → measure, each updates → a pytree of arrays. Held statically.
+        measures: a mapping name → measure, each updates → a pytree of arrays, or such a one within `measure_with_ema`.
+            Held statically.
 
     >>> import funcgd as fg, jax.numpy as jnp
     >>> tx = fg.chain(fg.monitor({"norm": fg.tree.norm, "largest": fg.tree.max_norm}), fg.sgd(0.1))
@@ -101,10 +154,18 @@ class monitor(Transform):
     measures: Any = static(convert=as_measures)
 
     def init(self, params: Params) -> MonitorState:
-        return MonitorState({name: _zeros(measure, params) for name, measure in self.measures})
+        averages = any(isinstance(measure, measure_with_ema) for _, measure in self.measures)
+        measurements = {name: _zeros(measure, params) for name, measure in self.measures}
+        return MonitorState(measurements, jnp.zeros((), jnp.int32) if averages else None)
 
     def update(
         self, grads: Updates, state: MonitorState, params: Params | None = None, **extra: Any
     ) -> tuple[Updates, MonitorState]:
-        old = state.measurements
-        return grads, MonitorState({name: _measured(measure, grads, old[name]) for name, measure in self.measures})
+        count, new = next_count(state.count), {}
+        for name, measure in self.measures:
+            old = state.measurements[name]
+            if isinstance(measure, measure_with_ema) and count is not None:
+                new[name] = measure.average(grads, old, count)
+            else:
+                new[name] = _measured(measure, grads, old)
+        return grads, MonitorState(new, count)

@@ -43,3 +43,13 @@ class normalize_by_update_norm(Counted):
         divisor = r + jnp.asarray(h.eps, r.dtype) * h.inverse
         h.divisor = jnp.where(divisor == 0, jnp.inf, divisor)
         return lift(lambda h, g: h.scale_factor * (g * h.inverse / h.divisor), h, grads), self.next_state(state)
+
+
+def normalize() -> normalize_by_update_norm:
+    """`normalize_by_update_norm()`: the update scaled to norm 1.
+
+    >>> import funcgd as fg
+    >>> fg.normalize()
+    normalize_by_update_norm(scale_factor=1.0, eps=0.0)
+    """
+    return normalize_by_update_norm()

@@ -23,6 +23,9 @@ class PartitionState(NamedTuple):
     inner_states: dict[Any, OptState]  # by group; the leaves of other groups are None in each
 
 
+MultiTransformState = PartitionState  # by its older name
+
+
 def as_labels(labels: Any) -> Any:
     """`labels` in hashable form."""
     return labels if callable(labels) or isinstance(labels, Fixed) else Fixed(labels)

@@ -102,6 +102,10 @@ class reduce_on_plateau(Transform):
         h.scale = state.scale
         return lift(lambda h, g: h.scale * g, h, grads), state
 
+    def in_use(self, state: ReduceLROnPlateauState) -> dict[str, Any]:
+        """The factor of the last updates, for `fg.hyperparameters`: learning rates in front of it count that much."""
+        return {"scale": state.scale}
+
     def observe(self, state: OptState, metrics: dict[str, Any]) -> OptState:
         if self.metric is None:
             return state

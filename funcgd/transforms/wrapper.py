@@ -6,30 +6,56 @@ from funcgd.core.transform import OptState, Params, Transform, as_transform
 
 
 class Wrapper(Transform):
-    """The base of transforms with one `inner`, whose state is the field `inner_state` of theirs."""
+    """The base of transforms with another one inside.
 
-    inner: Any
+    `part` names the field that holds it, `part_state` the field of their state with its state; None where that is all.
+    """
+
+    part: str = "inner"
+    part_state: str | None = "inner_state"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "inner", as_transform(type(self).__name__, self.inner))
+        object.__setattr__(self, self.part, as_transform(type(self).__name__, self.inside))
+
+    @property
+    def inside(self) -> Transform:
+        """The transform inside."""
+        return getattr(self, self.part)
+
+    def state_inside(self, state: Any) -> OptState:
+        """Its state."""
+        return state if self.part_state is None else getattr(state, self.part_state)
 
     @property
     def needs(self) -> frozenset[str]:
-        return self.inner.needs
+        return self.inside.needs
 
     @property
     def guards(self) -> bool:
-        return self.inner.guards
+        return self.inside.guards
 
     @property
     def watches(self) -> frozenset[str]:
-        return self.inner.watches
+        return self.inside.watches
 
     def observe(self, state: Any, metrics: dict[str, Any]) -> OptState:
-        return state._replace(inner_state=self.inner.observe(state.inner_state, metrics))
+        observed = self.inside.observe(self.state_inside(state), metrics)
+        return observed if self.part_state is None else state._replace(**{self.part_state: observed})
 
     def eval_params(self, state: Any, params: Params) -> Params:
-        return self.inner.eval_params(state.inner_state, params)
+        return self.inside.eval_params(self.state_inside(state), params)
+
+
+class Follower(Wrapper):
+    """The base of wrappers that watch where the optimizer inside goes, whatever it makes of gradients."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.inside.needs | {"params"}
+
+    @property
+    def per_example(self) -> bool:
+        return self.inside.per_example
 
 
 def with_extra_args_support(tx: Any) -> Transform:

@@ -183,8 +183,8 @@ def test_named_chains():
     ("make", "error", "message"),
     [
         (lambda: fg.chain(3), TypeError, r"^chain: expected a transform \(with `init` and `update`\), got 3\.$"),
-        (lambda: fg.chain(recipe), TypeError, r"^chain: expected a transform .*, got <class"),
-        (lambda: fg.chain(fg.clip), TypeError, r"^chain: expected a transform"),
+        (lambda: fg.chain(recipe), TypeError, r"^chain: expected a transform, got its class `recipe`"),
+        (lambda: fg.chain(fg.clip), TypeError, r"^chain: expected a transform, got its class `clip`; write clip\(…\)"),
         (lambda: fg.chain([fg.clip(1.0)]), TypeError, r"^chain: expected a transform"),
         (lambda: fg.chain((len, 3)), TypeError, r"^chain: expected a transform"),
         (lambda: fg.named_chain(("a", None)), TypeError, r"^named_chain: expected a transform .*, got None"),
@@ -291,6 +291,14 @@ def test_gradient_transformation():
     assert repr(tx) == "GradientTransformation(init, update)"
     updates, state = tx.update({"w": jnp.float32(2)}, tx.init({"w": 1.0}), value=3.0)
     assert (updates["w"], state) == (6.0, 1)
+
+
+def test_stateless_leaf_by_leaf():
+    tx = fg.stateless_with_tree_map(lambda g, p: g if p is None else g - p)
+    g, p = {"w": jnp.array([3.0]), "b": None}, {"w": jnp.array([1.0]), "b": None}
+    assert tx.update(g, tx.init(p), p)[0]["w"].tolist() == [2.0]
+    assert tx.update(g, tx.init(p))[0]["w"].tolist() == [3.0]
+    assert tx.init(p) == fg.init_empty_state(p) == fg.ClipState()
 
 
 def test_stateless():

@@ -102,6 +102,15 @@ def test_a_transform_inside_another_stands_under_its_field():
     assert found == {"factor": 2.0, "inner": {"step_size": np.float32(0.4)}}
 
 
+def test_transforms_inside_in_fields_of_other_names():
+    inner = fg.chain(fg.clip(1.0), fg.scale(halving))
+    found = {"clip": {"max_delta": 1.0}, "scale": {"step_size": np.float32(0.4)}}
+    tx = fg.lookahead(inner, 5, 0.5)
+    assert fg.hyperparameters(tx, after(tx, 2)) == {"sync_period": 5, "slow_step_size": 0.5, "fast_optimizer": found}
+    tx = fg.MultiSteps(inner, 1)
+    assert fg.hyperparameters(tx, after(tx, 2))["opt"] == found
+
+
 def test_foreign_transforms_contribute_nothing():
     foreign = (lambda params: (), lambda grads, state, params=None: (grads, state))
     tx = fg.chain(foreign, fg.clip(1.0))
@@ -121,3 +130,8 @@ def test_under_jit_and_vmap():
 def test_large_counts(count):
     seen = fg.hyperparameters(fg.scale(lambda step: step - 2**24), fg.ScaleByScheduleState(jnp.int32(count)))
     assert seen["step_size"] == np.float32(count - 1 - 2**24)
+
+
+def test_tuples_of_numbers():
+    tx = fg.prodigy(betas=(0.5, halving))
+    assert fg.hyperparameters(tx, after(tx, 2))["betas"] == (0.5, np.float32(0.4))

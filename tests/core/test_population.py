@@ -30,6 +30,13 @@ def test_names_follow_chains_fields_and_tuples():
     assert [name for name, _, _ in named_numbers(pairs)] == ["a.learning_rate", "a.momentum", "b.inner.learning_rate"]
 
 
+def test_tuples_of_numbers_are_named_by_their_place():
+    assert [name for name, _, _ in named_numbers(fg.prodigy())][1:3] == ["betas[0]", "betas[1]"]
+    stack = fg.stack([fg.prodigy(betas=(0.9, b2)) for b2 in (0.9, 0.99, 0.999)])
+    assert population_size("who", "what", stack) == 3
+    np.testing.assert_array_equal(differing(stack)["betas[1]"], [0.9, 0.99, 0.999])
+
+
 @pytest.mark.parametrize("single", [fg.sgd(0.1), steps(0.1), tabulated([1, 2, 3]), fg.chain(fg.clip(1.0), steps(0.1))])
 def test_size_tells_vectors_from_stacks(single):
     assert population_size("f", "tx", single) is None

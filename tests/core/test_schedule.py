@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import funcgd as fg
+from funcgd.core.fields import numbers
 from funcgd.core.schedule import at, cast, check_single, init_count, is_concrete, is_scheduled, next_count
 
 
@@ -95,6 +96,20 @@ def test_counting_only_where_something_is_scheduled():
     assert (count.dtype, count.shape, int(count), count.weak_type) == (jnp.int32, (), 0, False)
     assert next_count(count) == 1
     assert next_count(jnp.int32(2**31 - 1)) == 2**31 - 1
+
+
+@fg.value
+class pair_of_numbers:
+    betas: tuple = numbers("[0, 1)", default=(0.9, 0.999))
+
+
+def test_tuples_of_numbers_are_resolved_and_counted():
+    v = pair_of_numbers((0.5, ramp(0.1)))
+    assert [float(b) for b in at(v, 4).betas] == [0.5, np.float32(0.4)]
+    assert is_scheduled(v)
+    assert not is_scheduled(pair_of_numbers())
+    with pytest.raises(ValueError, match=r"`betas` has shape.*fg\.stack"):
+        at(fg.stack([pair_of_numbers(), pair_of_numbers((0.1, 0.2))]), 0)
 
 
 def test_a_stack_is_refused_with_advice():

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import funcgd as fg
+from funcgd.core.fields import numbers
 
 
 @fg.value
@@ -53,6 +54,11 @@ class between:
 @fg.value
 class between_steps(between):
     step: float = 1
+
+
+@fg.value
+class decays:
+    betas: tuple = numbers("[0, 1)", default=(0.9, 0.999))
 
 
 def half(step):
@@ -255,6 +261,32 @@ def test_named_tuples_are_pytrees_not_tuples_of_numbers():
     state = fg.ScaleByScheduleState(jnp.int32(3))
     assert pair(state).first is state
     assert type(jax.tree.map(lambda x: x, pair(state)).first) is fg.ScaleByScheduleState
+
+
+# --- tuples of numbers -----------------------------------------------------------------------------------------------
+
+
+def test_tuples_of_numbers_are_leaves_each():
+    assert decays([0, half]).betas == (0.0, half)
+    assert repr(decays((0.5, 0.75))) == "decays(betas=(0.5, 0.75))"
+    assert eval(repr(decays()), globals()) == decays()
+    assert jax.grad(lambda v: v.betas[0] * v.betas[1])(decays((0.5, 0.75))) == decays((0.75, 0.5))
+    stack = fg.stack([decays(), decays((0.5, 0.75))])
+    np.testing.assert_array_equal(jax.vmap(lambda v: v.betas[1])(stack), np.float32([0.999, 0.75]))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ((0.9, 1.0), ValueError, r"decays: `betas\[1\]` must be in \[0, 1\), got 1.0"),
+        ((0.9,), TypeError, r"decays: `betas` must be 2 numbers, as \(0.9, 0.999\), got \(0.9,\)"),
+        (0.9, TypeError, "`betas` must be 2 numbers"),
+        ((0.9, None), TypeError, r"`betas\[1\]` must be a number or a schedule"),
+    ],
+)
+def test_tuples_of_numbers_refuse(wrong, error, message):
+    with pytest.raises(error, match=message):
+        decays(wrong)
 
 
 # --- vectors ---------------------------------------------------------------------------------------------------------

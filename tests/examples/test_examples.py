@@ -70,6 +70,21 @@ def test_own_loop(capsys):
     assert capsys.readouterr().out.count("TARGET_VALUE") == 2
 
 
+def test_privacy(monkeypatch, capsys):
+    """With fewer runs: the attacker succeeds without noise, and with it no more than theory allows."""
+    with jax.numpy_dtype_promotion("standard"):
+        example = load("privacy")
+        monkeypatch.setattr(example, "RUNS", 60)
+        rows = example.main()
+    assert rows[0.0][0] > 0.92
+    for sigma in (1.0, 2.0, 4.0):
+        accuracy, advantage, most = rows[sigma]
+        assert accuracy > 0.65
+        assert advantage < most
+        assert rows[0.0][1] - advantage > 0.25
+    assert "2.72" in capsys.readouterr().out  # ε at σ = 2
+
+
 def test_larger_than_memory(capsys):
     """Memory grows by the buffers and little more, and the network has seen enough to read digits held out."""
     with jax.numpy_dtype_promotion("standard"):
@@ -125,6 +140,15 @@ def test_diagnose(capsys):
     assert "No layer's gradient vanishes or explodes." in shown
 
 
+@pytest.mark.parametrize("script", sorted((EXAMPLES / "optax_vocabulary").glob("*.py")), ids=lambda path: path.stem)
+def test_optax_vocabulary(script, capsys):
+    """Their own checks hold, in float32; tests/interop compares them with Optax, in float64."""
+    with jax.numpy_dtype_promotion("standard"):
+        losses = load(f"optax_vocabulary/{script.stem}").main()
+    assert all(isinstance(value, float) and value < float("inf") for value in losses.values())
+    assert len(capsys.readouterr().out.splitlines()) >= 3
+
+
 @pytest.fixture(autouse=True)
 def no_figures_left():
     yield
@@ -133,6 +157,7 @@ def no_figures_left():
 
 def test_every_example_has_its_test():
     named = {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {
-        "every_example_has_its_test"
+        "every_example_has_its_test",
+        "optax_vocabulary",
     }
     assert {path.stem for path in EXAMPLES.glob("*.py")} == named

@@ -158,6 +158,23 @@ def test_our_schedules_drive_optax_optimizers():
         (fg.optimistic_gradient_descent(0.1, 1.5, 0.5), optax.optimistic_gradient_descent(0.1, 1.5, 0.5)),
         (fg.optimistic_adam(0.1, 0.05), optax.optimistic_adam_v2(0.1, beta=0.5)),
         (fg.optimistic_adam_v2(0.1, beta=0.5), optax.optimistic_adam_v2(0.1, beta=0.5)),
+        (fg.prodigy(estim_lr0=0.1, weight_decay=0.1), optax.contrib.prodigy(estim_lr0=0.1, weight_decay=0.1)),
+        (
+            fg.prodigy(0.5, estim_lr0=0.1, beta3=0.5, safeguard_warmup=True),
+            optax.contrib.prodigy(0.5, estim_lr0=0.1, beta3=0.5, safeguard_warmup=True),
+        ),
+        (fg.dadapt_adamw(estim_lr0=0.1, weight_decay=0.1), optax.contrib.dadapt_adamw(estim_lr0=0.1, weight_decay=0.1)),
+        (fg.dog(0.5, weight_decay=0.1), optax.contrib.dog(0.5, weight_decay=0.1)),
+        (fg.dog(init_step=("distance", 0.1)), optax.contrib.dog(init_step=("distance", 0.1))),
+        (fg.dog(init_step=("learning_rate", 0.1)), optax.contrib.dog(init_step=("learning_rate", 0.1))),
+        (fg.cocob(alpha=2.0, weight_decay=0.1), optax.contrib.cocob(alpha=2.0, weight_decay=0.1)),
+        (fg.scale_by_cocob(2.0, 0.1), optax.contrib.scale_by_cocob(2.0, 0.1)),
+        (  # a large first factor, where Optax knows Δ in float32
+            fg.mechanize(fg.adam(0.1), s_init=1.0, num_betas=3),
+            optax.contrib.mechanize(optax.adam(0.1), s_init=1.0, num_betas=3),
+        ),
+        (fg.dowg(0.5, weight_decay=0.1), optax.contrib.dowg(0.5, weight_decay=0.1)),
+        (fg.dowg(init_estim_sq_dist=0.1), optax.contrib.dowg(init_estim_sq_dist=0.1)),
         (fg.madgrad(0.1, 0.8), optax.contrib.madgrad(0.1, 0.8)),
         (fg.madgrad(0.1, weight_decay=0.1), optax.contrib.madgrad(0.1, weight_decay=0.1)),
         (
@@ -179,11 +196,31 @@ def test_same_names_same_numbers(ours, theirs):
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (fg.sm3(0.1), optax.sm3(0.1)),  # only where each leaf has an axis: Optax has no rule for scalars
+        (fg.polyak_sgd(0.5, f_min=0.5, eps=0.1), optax.polyak_sgd(0.5, f_min=0.5, eps=0.1)),
+        (fg.polyak_sgd(f_min=2.0, variant="sps+"), optax.polyak_sgd(f_min=2.0, variant="sps+")),
+        (fg.momo(lower_bound=0.1), optax.contrib.momo(lower_bound=0.1)),
+        (fg.momo(adapt_lower_bound=True), optax.contrib.momo(adapt_lower_bound=True)),
+        (fg.momo_adam(1.0), optax.contrib.momo_adam(1.0)),
+        (fg.momo_adam(1.0, adapt_lower_bound=True), optax.contrib.momo_adam(1.0, adapt_lower_bound=True)),
+    ],
+    ids=lambda tx: repr(tx)[:40] if isinstance(tx, fg.Transform) else "",
+)
+def test_same_names_same_numbers_with_a_loss(ours, theirs):
+    same(run(ours, value=jnp.float32(1.0)), run(theirs, value=jnp.float32(1.0)))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (fg.sm3(0.1), optax.sm3(0.1)),  # only where each leaf has an axis: not so for scalars in Optax
+        (
+            fg.scale_by_distance_over_gradients(0.1, global_scale=-0.5),
+            optax.scale_by_distance_over_gradients(0.1, global_scale=-0.5),
+        ),
         (fg.adafactor(0.1, 2), optax.adafactor(0.1, 2)),
         (fg.adafactor(None, 3, momentum=0.9), optax.adafactor(None, 3, momentum=0.9)),
     ],
-    ids=["sm3", "adafactor", "adafactor with momentum"],
+    ids=["sm3", "scale_by_distance_over_gradients", "adafactor", "adafactor with momentum"],
 )
 def test_same_names_same_numbers_for_matrices(ours, theirs):
     params, grads = {"w": jnp.ones((3, 4))}, jnp.cos(jnp.arange(36.0)).reshape(3, 3, 4)

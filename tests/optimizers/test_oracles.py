@@ -171,7 +171,8 @@ CASES = {
 def run(tx, theta, grads):
     def step(carry, g):
         theta, state = carry
-        extra = objective(theta, g) if "value_fn" in tx.needs else {}
+        extra = objective(theta, g) if any("value" in need for need in tx.needs) else {}
+        g = g[None] if tx.per_example else g
         updates, state = tx.update(g, state, theta, **extra)
         return (fg.apply_updates(theta, updates), state), None
 
@@ -212,6 +213,21 @@ def test_rules_for_matrices_are_those_of_their_papers(case, shape, dtype):
         found = run(tx, jnp.asarray(theta, dtype), jnp.asarray(grads, dtype))
     tolerance = 1e-11 if dtype == "float64" else 3e-5
     np.testing.assert_allclose(found, oracle(theta, grads, *args), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_noisy_descent_is_that_of_its_paper(dtype):
+    """With the numbers that `add_noise` draws; that they are normal, its own tests say."""
+    with precision(dtype):
+        theta, grads = jnp.asarray(THETA, dtype), jnp.asarray(GRADS, dtype)
+        found = run(fg.noisy_sgd(0.1, 0.3, 0.55, key=7), theta, grads)
+        noise, state, normal = fg.add_noise(1.0, 0.0, key=7), fg.add_noise(1.0, 0.0, key=7).init(theta), []
+        for _ in range(STEPS):
+            drawn, state = noise.update(jnp.zeros(N, dtype), state)
+            normal.append(np.float64(drawn))
+    tolerance = 1e-11 if dtype == "float64" else 3e-5
+    expected = descent.noisy(THETA, GRADS, 0.1, 0.3, 0.55, normal)
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
 def test_row_27_forms_of_momentum_differ_only_when_the_rate_changes():

@@ -67,6 +67,13 @@ def test_lines_of_a_log(clock):
     ]
 
 
+def test_what_is_left_is_not_guessed_from_less_than_the_first_chunk(clock):
+    """A first chunk of 44 steps, and one step that ends an epoch and compiles a validation for 17 s."""
+    out = io.StringIO()
+    run(out, clock, [(11, 44, {}), (17, 1, {}), (1, 55, {})], total=900)
+    assert [line.rpartition(" · ")[2] for line in out.getvalue().splitlines()][:2] == ["81.2k examples/s"] * 2
+
+
 def test_a_log_stays_short(clock):
     """Four hours of chunks of 0.1 s and of a minute: no two lines within ten seconds, later one a minute."""
     times = []

@@ -220,7 +220,7 @@ def test_losses_that_are_none(bad, error, words):
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"n": jnp.arange(3)}, ("nothing to train",)),
+        ({"n": jnp.arange(3)}, ("nothing to train", "Integers do not train: write 0.0 in place of 0")),
         ({"w": 0.5}, ("params['w']", "jnp.asarray(0.5)")),
         ({}, ("nothing",)),
     ],

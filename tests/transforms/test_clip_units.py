@@ -158,3 +158,33 @@ def test_examples_in_low_precision_beyond_range_and_bad():
             clip({"a": jnp.ones((2, 1)), "b": jnp.ones(3)}, 1.0)
         with pytest.raises(ValueError, match=rf"^{clip.__name__}: `\w+` must be in \[0, inf\), got -1"):
             clip(low, -1.0)
+
+
+# --- the two halves of it ---
+
+
+def test_norms_of_units_stand_in_place_of_their_entries():
+    """Columns of matrices, filters of convolutions, vectors as wholes; or along the axes given."""
+    k = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
+    for x, axis, axes in (
+        (k, None, (0, 1, 2)),
+        (k[0, 0], None, (0,)),
+        (k[0], None, (0,)),
+        (k[0, 0, 0], None, (0,)),
+        (k[0], (-1, 0), (0, 2)),
+        (k[0], 1, (1,)),
+    ):
+        expected = np.sqrt(np.sum(np.square(np.float64(x)), axis=axes, keepdims=True))
+        np.testing.assert_allclose(fg.unitwise_norm(x, axis), np.broadcast_to(expected, x.shape), rtol=1e-6)
+    with pytest.raises(ValueError, match=r"^unitwise_norm: `axis` must be axes of every leaf, got \(2,\) for \(4, 5\)"):
+        fg.unitwise_norm(k[0, 0], 2)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+def test_clipping_by_given_norms(size):
+    g = size * jnp.array([[3.0, 0.3], [4.0, 0.4]])
+    found = fg.unitwise_clip(fg.unitwise_norm(g), size, g)
+    np.testing.assert_allclose(found / size, [[0.6, 0.3], [0.8, 0.4]], rtol=1e-6)
+    assert found[:, 1].tolist() == g[:, 1].tolist()
+    assert fg.unitwise_clip(jnp.zeros(2), 0.0, jnp.zeros(2)).tolist() == [0.0, 0.0]
+    assert fg.unitwise_clip(4.0, 1.0, jnp.array([4.0]), div_eps=8.0).tolist() == [0.5]

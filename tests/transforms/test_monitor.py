@@ -19,7 +19,13 @@ def largest(updates):
 
 
 @pytest.mark.parametrize(
-    "tx", [fg.snapshot("norm", fg.tree.norm), fg.monitor({"norm": fg.tree.norm})], ids=["snapshot", "monitor"]
+    "tx",
+    [
+        fg.snapshot("norm", fg.tree.norm),
+        fg.monitor({"norm": fg.tree.norm}),
+        fg.monitor({"norm": fg.measure_with_ema(fg.tree.norm, 0.9)}),
+    ],
+    ids=["snapshot", "monitor", "averages"],
 )
 def test_contract(tx):
     """They hand on what they get, so low-precision updates stay as they are; names of measures are not top-level."""
@@ -49,6 +55,46 @@ def test_measures_may_be_trees_of_low_precision():
         found = state.measurement["largest"]["per_leaf"]
         assert {name: float(x) for name, x in found.items()} == {"w": 3, "low": 4}
         assert found["low"].dtype == jnp.bfloat16  # the state is a fixed point
+
+
+@pytest.mark.parametrize("debias", [True, False])
+def test_averages_of_measures(debias):
+    g = np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
+    tx = fg.monitor({"norm": fg.tree.norm, "mean": fg.measure_with_ema(fg.tree.norm, 0.8, debias)})
+
+    def step(state, g):
+        return tx.update(g, state)[1], state.measurements
+
+    state, seen = jax.jit(lambda state: jax.lax.scan(step, state, jnp.asarray(g)))(tx.init(jnp.zeros(3)))
+    assert {name: float(x[0]) for name, x in seen.items()} == {"norm": 0, "mean": 0}  # before the first update
+    norms, weights = np.linalg.norm(np.float64(g), axis=1), 0.8 ** np.arange(20)[::-1]
+    for t in (1, 2, 19):
+        w = weights[-t:]
+        expected = w @ norms[:t] / (w.sum() if debias else 1 / 0.2)
+        np.testing.assert_allclose(seen["mean"][t], expected, rtol=1e-5)
+    np.testing.assert_allclose(state.measurements["norm"], norms[-1], rtol=1e-6)
+    assert int(state.count) == 20
+
+
+def test_averages_of_trees_and_booleans_in_their_dtypes():
+    def large(updates):
+        return jax.tree.map(lambda u: jnp.max(jnp.abs(u)) > 3.5, updates)
+
+    tx = fg.monitor(
+        {
+            "often": fg.measure_with_ema(large, 1 - 1e-7),
+            "low": fg.measure_with_ema(largest, 0.5, accumulator_dtype=jnp.bfloat16),
+        }
+    )
+    state = tx.init(PARAMS)
+    for _ in range(3):
+        _, state = tx.update(GRADS, state)
+    assert {name: float(x) for name, x in state.measurements["often"].items()} == {"w": 0.0, "low": 1.0}
+    assert {x.dtype.name for x in jax.tree.leaves(state.measurements["often"])} == {"float32"}
+    assert {x.dtype.name for x in jax.tree.leaves(state.measurements["low"])} == {"bfloat16"}
+    assert fg.monitor({"norm": fg.tree.norm}).init(PARAMS).count is None
+    with pytest.raises(ValueError, match=r"^measure_with_ema: `decay` must be in \[0, 1\), got 1\.0"):
+        fg.measure_with_ema(largest, 1.0)
 
 
 def test_measures_are_functions_by_name():

@@ -115,6 +115,16 @@ def test_derivative_and_population_of_factors():
     assert float(jax.grad(last)(fg.reduce_on_plateau(0.1, 1)).factor) == pytest.approx(0.2)
 
 
+def test_the_factor_is_shown_beside_the_rate():
+    tx = fg.chain(fg.sgd(0.4), fg.reduce_on_plateau(0.5, 1))
+    state = tx.init(0.0)
+    for value, scale in ((3.0, 1.0), (3.0, 0.5), (3.0, 0.25)):
+        update, state = tx.update(1.0, state, value=value)
+        found = fg.hyperparameters(tx, state)
+        assert float(found["reduce_on_plateau"]["scale"]) == scale
+        np.testing.assert_allclose(update, -found["sgd"]["learning_rate"] * scale, rtol=1e-6)
+
+
 # --- metrics of an epoch's end ---
 
 

@@ -137,3 +137,18 @@ def test_order_in_a_chain_decides_between_decay_and_penalty():
             updates, state = tx.update(jnp.float32(1), state, theta)
         found.append(float(updates))
     np.testing.assert_allclose(found, [-0.1 * (1.9 + 1), -0.1 * 1.9 * (1 + 1)], rtol=1e-6)
+
+
+def test_cautious_decay_leaves_out_what_the_update_takes_away_from_zero():
+    theta, g = jnp.array([2.0, -2.0, 2.0, -2.0, 2.0, 0.0]), jnp.array([1.0, -1e-30, -1.0, 1.0, 0.0, 1.0])
+    tx = fg.add_decayed_weights(0.5, cautious=True)
+    updates, _ = tx.update(g, tx.init(theta), theta)
+    np.testing.assert_allclose(updates, [2.0, -1.0, -1.0, 1.0, 1.0, 1.0])
+    theta, g = jnp.array([1j, 1j, 1 + 1j]), jnp.array([1 + 1j, 1 - 1j, 1 - 1j])  # by the real inner product
+    updates, _ = tx.update(g, tx.init(theta), theta)
+    np.testing.assert_allclose(updates - g, [0.5j, 0j, 0.5 + 0.5j])
+    masked = fg.add_decayed_weights(0.5, {"w": True, "b": False}, cautious=True)
+    params = {"w": jnp.array(2.0), "b": jnp.array(2.0)}
+    updates, _ = masked.update(params, masked.init(params), params)
+    assert jax.tree.map(float, updates) == {"w": 3.0, "b": 2.0}
+    assert repr(tx) == "add_decayed_weights(weight_decay=0.5, cautious=True)"

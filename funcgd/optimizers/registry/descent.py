@@ -1,8 +1,10 @@
 """Steps along the gradient, its sign or its momentum."""
 
+from funcgd.optimizers.dpsgd import dpsgd
 from funcgd.optimizers.gradient_descent import gradient_descent, normalized_gradient_descent
 from funcgd.optimizers.lbfgs import lbfgs
 from funcgd.optimizers.lion import lion
+from funcgd.optimizers.noisy_sgd import noisy_sgd
 from funcgd.optimizers.optimistic import optimistic_gradient_descent
 from funcgd.optimizers.registry.row import Row
 from funcgd.optimizers.rprop import rprop
@@ -39,6 +41,13 @@ ROWS = (
         rate="(√κ − 1)/(√κ + 1) with the best momentum",
     ),
     Row(
+        noisy_sgd(0.1),
+        2015,
+        "Neelakantan et al., Adding gradient noise improves learning for very deep networks",
+        "https://arxiv.org/abs/1511.06807",
+        stochastic=True,
+    ),
+    Row(
         optimistic_gradient_descent(0.1),
         2019,
         "Mokhtari, Ozdaglar, Pattathil, A unified analysis of extra-gradient and optimistic gradient methods",
@@ -73,6 +82,15 @@ ROWS = (
         "Riedmiller, Braun, A direct adaptive method for faster backpropagation learning: the RPROP algorithm",
         "https://doi.org/10.1109/ICNN.1993.298623",
         scale_invariant=True,
+    ),
+    Row(
+        dpsgd(0.1, 5.0, 0.1, 0),
+        2016,
+        "Abadi et al., Deep learning with differential privacy",
+        "https://arxiv.org/abs/1607.00133",
+        variants=(dpsgd(0.1, 5.0, 0.1, 0, momentum=0.9, nesterov=True),),
+        elementwise=False,
+        stochastic=True,
     ),
     Row(
         lbfgs(),

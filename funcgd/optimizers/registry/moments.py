@@ -16,6 +16,7 @@ from funcgd.optimizers.optimistic import optimistic_adam, optimistic_adam_v2
 from funcgd.optimizers.radam import radam
 from funcgd.optimizers.registry.row import Row
 from funcgd.optimizers.rmsprop import rmsprop
+from funcgd.optimizers.sophia import sophia
 from funcgd.optimizers.yogi import yogi
 
 ROWS = (
@@ -183,5 +184,13 @@ ROWS = (
         "Defazio, Jelassi, Adaptivity without compromise: a momentumized, adaptive, dual averaged gradient method",
         "https://arxiv.org/abs/2101.11075",
         needs=("params",),
+    ),
+    Row(
+        sophia(0.01, gamma=100.0, update_interval=2),
+        2023,
+        "Liu, Li, Hall et al., Sophia: a scalable stochastic second-order optimizer for language model pre-training",
+        "https://arxiv.org/abs/2305.14342",
+        variants=(sophia(0.01, clip_threshold=None, eps=0.1, mu_dtype="bfloat16"),),
+        needs=("params", "value_fn or obj_fn"),
     ),
 )

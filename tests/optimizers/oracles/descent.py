@@ -53,6 +53,13 @@ def lbfgs(theta, gradient, eta, m, steps, scaled=True):
     return theta
 
 
+def noisy(theta, grads, alpha, eta, gamma, normal):
+    """Neelakantan and others, equations 1 and 2, with the standard normal numbers of each step."""
+    for t, (g, xi) in enumerate(zip(grads, normal, strict=True)):
+        theta = theta - alpha * (g + np.sqrt(eta / (1 + t) ** gamma) * xi)
+    return theta
+
+
 def sign_descent(theta, grads, eta):
     for g in grads:
         theta = theta - eta * np.sign(g)
@@ -93,4 +100,14 @@ def optimistic(theta, grads, eta, alpha, beta):
     before = grads[0]
     for g in grads:
         theta, before = theta - eta * ((alpha + beta) * g - beta * before), g
+    return theta
+
+
+def dpsgd(theta, grads, eta, c, beta=0.0):
+    """Algorithm 1 of Abadi et al. without its noise, and momentum; `grads` has axes (step, example, entry)."""
+    v = np.zeros_like(theta)
+    for g in grads:
+        clipped = [row / max(1, np.linalg.norm(row) / c) for row in g]
+        v = beta * v + sum(clipped) / len(clipped)
+        theta = theta - eta * v
     return theta

@@ -170,3 +170,14 @@ def madgrad(theta, grads, eta, beta, eps, decay=0.0):
         s, v = s + weight * g, v + weight * g**2
         theta = beta * theta + (1 - beta) * (start - s / (np.cbrt(v) + eps))
     return theta
+
+
+def sophia(theta, gradients, curvatures, eta, b1, b2, eps, gamma, k, rho, decay=0.0):
+    """Gradients and diagonals of the Hessian, one function for each step."""
+    m, h = np.zeros_like(theta), np.zeros_like(theta)
+    for t, (gradient, curvature) in enumerate(zip(gradients, curvatures, strict=True), start=1):
+        m = b1 * m + (1 - b1) * gradient(theta)
+        if k == 1 or t % k == 1:
+            h = b2 * h + (1 - b2) * curvature(theta)
+        theta = theta - eta * (np.clip(m / np.maximum(gamma * h, eps), -rho, rho) + decay * theta)
+    return theta
