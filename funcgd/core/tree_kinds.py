@@ -103,7 +103,7 @@ def map_params(
     def on_part(kind: Any, part: Any) -> Any:
         if isinstance(kind, Placeholder):
             return jax.tree.map(on_leaf, part, *rest, is_leaf=lambda x: x is None or is_own_leaf(x))
-        return part if transform_non_params is None else transform_non_params(part)
+        return part if transform_non_params is None else jax.tree.map(transform_non_params, part)
 
     kinds = jax.eval_shape(getattr(initable, "init", initable), Placeholder())
     parts, structure = jax.tree.flatten(kinds, is_leaf=lambda x: isinstance(x, Placeholder))

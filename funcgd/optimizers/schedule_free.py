@@ -48,7 +48,8 @@ class schedule_free(Follower):
 
     The parameters are y; `eval_params` gives x, so that `fg.fit` validates with it. Of the three one is kept in the
     state: x is z + (y − z)/β. With a constant γ, x is the mean of all z behind the first. The base should have no
-    momentum, which β is in place of, and its rate should not fall; a warmup is welcome.
+    momentum, which β is in place of, and its rate should not fall; a warmup is welcome. Where parameters are of low
+    precision, y is rounded at every step, and x with it.
 
     Departure from the paper, after its authors' code: wₜ is of the largest γ so far; the same where γ never falls.
 

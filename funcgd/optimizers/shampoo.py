@@ -77,7 +77,9 @@ class scale_by_shampoo(Transform):
         def roots(x: Any) -> tuple[jax.Array, ...]:
             return tuple(kronecker.zeros(x, (np.shape(x)[s.axis],) * 2) for s in self._sides(x) if s.full)
 
-        return ScaleByShampooState(jnp.zeros((), jnp.int32), jax.tree.map(factors, params), jax.tree.map(roots, params))
+        return ScaleByShampooState(
+            jnp.zeros((), jnp.int32), kronecker.for_each(factors, params), kronecker.for_each(roots, params)
+        )
 
     def update(
         self, grads: Updates, state: ScaleByShampooState, params: Params | None = None, **extra: Any

@@ -81,7 +81,7 @@ class scale_by_soap(Transform):
         def squares(x: Any) -> tuple[jax.Array, ...]:
             return tuple(kronecker.zeros(x, (np.shape(x)[i],) * 2) for i in self._axes(x))
 
-        factors, bases = jax.tree.map(squares, params), jax.tree.map(squares, params)
+        factors, bases = kronecker.for_each(squares, params), kronecker.for_each(squares, params)
         mu, nu = moment(params, self.mu_dtype), second_moment(params)
         return ScaleBySoapState(jnp.zeros((), jnp.int32), mu, nu, factors, bases)
 

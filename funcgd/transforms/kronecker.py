@@ -1,13 +1,15 @@
 """Arrays along their axes: second moments of each axis, matrices applied to one, powers of positive matrices."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from funcgd.core import numerics
+from funcgd.core.tree_kinds import Placeholder
+from funcgd.core.types import Params
 from funcgd.transforms.units import norm
 
 
@@ -28,6 +30,11 @@ def zeros(x: Any, shape: tuple[int, ...]) -> jax.Array:
     """Zeros in the dtype of x, at least float32; real where they are no matrix."""
     like = numerics.widen(jnp.zeros((), jnp.result_type(x)))
     return jnp.zeros(shape, like.dtype if len(shape) == 2 else like.real.dtype)
+
+
+def for_each(f: Callable[[Any], tuple], params: Params) -> Any:
+    """A tuple of f for every leaf. It is not like the parameters, for `tree.map_params`."""
+    return jnp.zeros(()) if isinstance(params, Placeholder) else jax.tree.map(f, params)
 
 
 def limited(g: jax.Array) -> jax.Array:

@@ -21,7 +21,8 @@ BOTH = pytest.mark.parametrize(
 @jax.jit
 def directions(tx, grads):
     """All updates for gradients along the leading axis, and the last state."""
-    state, updates = jax.lax.scan(lambda s, g: tx.update(g, s)[::-1], tx.init(jnp.zeros_like(grads[0])), grads)
+    first = jax.tree.map(lambda g: g[0], grads)
+    state, updates = jax.lax.scan(lambda s, g: tx.update(g, s)[::-1], tx.init(first), grads)
     return updates, state
 
 
@@ -70,33 +71,35 @@ def test_edge_30_statistics_of_low_rank_move_nothing_else(tx, scale):
 
 
 def test_vectors_are_those_of_adam_and_of_adagrad():
-    for shape in ((4,), (1, 4), (4, 1), (), (0, 4)):
-        grads = jnp.asarray(GRADS[:, 0, :1] if shape == () else GRADS[:, 0], jnp.float32)
-        grads = jnp.zeros((6, 0, 4)) if 0 in shape else grads.reshape(6, *shape)
-        found, _ = directions(fg.scale_by_soap(0.9, 0.99), grads)
-        np.testing.assert_allclose(found, directions(fg.scale_by_adam(0.9, 0.99), grads)[0], rtol=1e-6)
-        found, _ = directions(fg.scale_by_shampoo(eps=1e-3), grads)
-        np.testing.assert_allclose(found, directions(fg.scale_by_rss(0.0, eps=1e-3), grads)[0], rtol=1e-5)
+    flat = jnp.asarray(GRADS[:, 0], jnp.float32)
+    grads = [flat.reshape(6, *shape) for shape in ((4,), (1, 4), (4, 1))]
+    grads += [flat[:, 0], jnp.zeros((6, 0, 4))]
+    for tx, other in (
+        (fg.scale_by_soap(0.9, 0.99), fg.scale_by_adam(0.9, 0.99)),
+        (fg.scale_by_shampoo(eps=1e-3), fg.scale_by_rss(0.0, eps=1e-3)),
+    ):
+        for found, expected in zip(directions(tx, grads)[0], directions(other, grads)[0], strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_bases_change_every_few_steps():
-    tx, grads = fg.scale_by_soap(precondition_frequency=3), jnp.asarray(GRADS, jnp.float32)
-    state, seen = tx.init(grads[0]), []
-    for g in (*grads, *grads[:2]):
-        _, state = tx.update(g, state)
-        seen.append(np.asarray(state.bases[0]))
-    changed = [bool((a != b).any()) for a, b in itertools.pairwise(seen)]
-    assert changed == [False, False, True, False, False, True, False]
-    assert all(np.allclose(q.T @ q, np.eye(3), atol=1e-5) for q in seen)
+@pytest.mark.parametrize(
+    ("tx", "name", "expected"),
+    [
+        (fg.scale_by_soap(precondition_frequency=2), "bases", [False, True, False, True, False]),  # after steps 3 and 5
+        (fg.scale_by_shampoo(precondition_frequency=3), "roots", [False, False, True, False, False]),  # in step 4
+    ],
+    ids=["soap", "shampoo"],
+)
+def test_what_is_dear_changes_every_few_steps(tx, name, expected):
+    def step(state, g):
+        state = tx.update(g, state)[1]
+        return state, getattr(state, name)[0]
 
-
-def test_roots_change_every_few_steps():
-    tx, grads = fg.scale_by_shampoo(precondition_frequency=2), jnp.asarray(GRADS, jnp.float32)
-    state, seen = tx.init(grads[0]), []
-    for g in grads:
-        _, state = tx.update(g, state)
-        seen.append(np.asarray(state.roots[0]))
-    assert [bool((a != b).any()) for a, b in itertools.pairwise(seen)] == [False, True, False, True, False]
+    grads = jnp.asarray(GRADS, jnp.float32)
+    seen = jax.jit(lambda: jax.lax.scan(step, tx.init(grads[0]), grads)[1])()
+    assert [bool((a != b).any()) for a, b in itertools.pairwise(seen)] == expected
+    if name == "bases":
+        np.testing.assert_allclose(seen.swapaxes(1, 2) @ seen, np.broadcast_to(np.eye(3), (6, 3, 3)), atol=1e-5)
 
 
 def test_powers_of_matrices_and_their_derivatives(x64):
@@ -120,6 +123,17 @@ def test_powers_of_matrices_and_their_derivatives(x64):
     low = (q * jnp.asarray([1.0, 16.0, 0.0, 0.0])) @ q.T
     np.testing.assert_allclose(kronecker.power(low, -0.25), (q * jnp.asarray([1.0, 0.5, 0.0, 0.0])) @ q.T, atol=1e-12)
     assert np.isfinite(jax.grad(lambda h: jnp.sum(kronecker.power(h, -0.25)))(low)).all()
+
+
+def test_factors_are_not_like_parameters():
+    """They have no sharding of their own among those of the parameters."""
+    params, names = {"w": jnp.ones((2, 3)), "b": jnp.ones(3)}, {"w": "row", "b": "none"}
+    for tx in (fg.scale_by_soap(), fg.scale_by_shampoo()):
+        state = tx.init(params)
+        found = fg.tree.map_params(tx, lambda m, name: name, state, names, transform_non_params=lambda x: x.shape)
+        assert getattr(found, "mu", names) == names
+        assert found.count == ()
+        assert found.factors["w"] == ((2, 2), (3, 3))
 
 
 def test_gradients_beyond_the_range_of_squares():
