@@ -39,7 +39,7 @@ class scale_by_adopt(Transform):
                   v ← β₂v + (1 − β₂)|g|²
 
     As v does not know the present g, the method converges for every β₂. With `nesterov`, u = β₁m + (1 − β₁)n. Of
-    complex numbers, the real and the imaginary part are clipped.
+    complex numbers, the absolute value is clipped.
 
     Args:
         b1: β₁ in [0, 1), decay of the momentum.
@@ -92,7 +92,7 @@ class scale_by_adopt(Transform):
 
 def _clip(x: jax.Array, bound: Any) -> jax.Array:
     if jnp.iscomplexobj(x):
-        return jax.lax.complex(_clip(x.real, bound), _clip(x.imag, bound))
+        return x * (bound / jnp.maximum(numerics.root(numerics.square(x)), bound))
     return jnp.clip(x, -bound, bound)
 
 

@@ -244,7 +244,7 @@ def test_l_dog_is_dog_of_each_leaf():
 
 
 def test_contract_of_l_dog():
-    check_transform(fg.scale_by_distance_over_gradients(), dtypes=("float16",), elementwise=False)
+    check_transform(fg.scale_by_distance_over_gradients(), dtypes=("float16",), elementwise=False, forgets=False)
 
 
 def test_cocob_weighs_gradients_by_its_rate():

@@ -37,7 +37,8 @@ INNER = fg.sgd(fg.linear_schedule(0.5, 0.1, 4), momentum=0.9)
 )
 def test_contract(tx):
     finite = isinstance(tx, fg.apply_if_finite)
-    check_transform(tx, dtypes=("bfloat16",) if finite else ("float32",), elementwise=not finite, code=finite)
+    dtype = "bfloat16" if finite else "float32"
+    check_transform(tx, dtypes=(dtype,), elementwise=not finite, leafwise=not finite, code=finite)
 
 
 def test_the_inner_knows_of_its_own_steps_only():

@@ -63,7 +63,8 @@ def same_bits(a, b):
 
 @pytest.mark.parametrize("inner", INNERS[1::2], ids=lambda x: repr(x)[:40])
 def test_contract_of_skip_nonfinite(inner):
-    check_transform(fg.skip_nonfinite(inner), elementwise=False, dtypes=DTYPES.get(inner, ("float32",)))
+    dtypes = DTYPES.get(inner, ("float32",))
+    check_transform(fg.skip_nonfinite(inner), elementwise=False, leafwise=False, dtypes=dtypes)
 
 
 @pytest.mark.parametrize("inner", INNERS, ids=lambda x: repr(x)[:40])
@@ -248,7 +249,7 @@ def noise(steps, size=0.2, seed=0):
     ids=["default", "eager"],
 )
 def test_contract_of_skip_spikes(tx, dtypes):
-    check_transform(tx, elementwise=False, dtypes=dtypes)
+    check_transform(tx, elementwise=False, leafwise=False, dtypes=dtypes)
 
 
 def test_spikes_are_left_out_and_noise_is_not():

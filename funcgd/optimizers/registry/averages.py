@@ -19,6 +19,7 @@ ROWS = (
         "https://arxiv.org/abs/1907.08610",
         variants=(lookahead(sgd(0.1, momentum=0.9), 2, 0.8, reset_state=True),),
         needs=("params",),
+        forgets=False,  # the slow parameters are part of the state
     ),
     Row(
         params_ema(sgd(0.1, momentum=0.9), 0.9),
@@ -41,6 +42,7 @@ ROWS = (
         "Defazio, Yang, Mehta, Mishchenko, Khaled, Cutkosky, The road less scheduled",
         "https://arxiv.org/abs/2405.15682",
         needs=("params",),
+        forgets=False,  # z is where the parameters would be
     ),
     Row(
         schedule_free_sgd(0.5, warmup_steps=3),
@@ -49,6 +51,7 @@ ROWS = (
         "https://arxiv.org/abs/2405.15682",
         variants=(schedule_free_sgd(0.5, weight_decay=0.1, state_dtype="bfloat16"),),
         needs=("params",),
+        forgets=False,  # z is where the parameters would be
     ),
     Row(
         schedule_free_adamw(0.05),
@@ -58,6 +61,7 @@ ROWS = (
         variants=(schedule_free_adamw(0.05, warmup_steps=3, weight_decay=0.1),),
         needs=("params",),
         scale_invariant=True,
+        forgets=False,  # z is where the parameters would be
     ),
     Row(
         sam(sgd(0.1, momentum=0.9), normalized_gradient_descent(0.05), opaque_mode=True),
@@ -67,6 +71,7 @@ ROWS = (
         variants=(sam(sgd(0.1, momentum=0.9), normalized_gradient_descent(0.05)),),
         needs=("params", "value_fn or grad_fn"),
         elementwise=False,
+        leafwise=False,
     ),
     Row(
         cautious(sgd(0.1, momentum=0.9)),
@@ -84,5 +89,6 @@ ROWS = (
         variants=(mars(0.01, gamma=1.0, weight_decay=0.1, exact=True),),
         needs=("params",),
         elementwise=False,
+        leafwise=False,  # max_norm is that of the whole
     ),
 )

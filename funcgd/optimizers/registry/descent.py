@@ -6,7 +6,7 @@ from funcgd.optimizers.lbfgs import lbfgs
 from funcgd.optimizers.lion import lion
 from funcgd.optimizers.noisy_sgd import noisy_sgd
 from funcgd.optimizers.optimistic import optimistic_gradient_descent
-from funcgd.optimizers.registry.row import Row
+from funcgd.optimizers.registry.row import SOLVES, Row
 from funcgd.optimizers.rprop import rprop
 from funcgd.optimizers.sgd import sgd
 from funcgd.optimizers.sign_sgd import sign_sgd, signum
@@ -25,6 +25,7 @@ ROWS = (
         "https://doi.org/10.1007/978-0-387-40065-5",
         elementwise=False,
         scale_invariant=True,
+        leafwise=False,
     ),
     Row(
         sgd(0.1),
@@ -91,6 +92,8 @@ ROWS = (
         variants=(dpsgd(0.1, 5.0, 0.1, 0, momentum=0.9, nesterov=True),),
         elementwise=False,
         stochastic=True,
+        leafwise=False,
+        solves={**SOLVES, "breast_cancer": 0.05},
     ),
     Row(
         lbfgs(),
@@ -101,5 +104,7 @@ ROWS = (
         needs=("params", "value", "grad", "value_fn"),
         elementwise=False,
         differentiable=False,
+        leafwise=False,
+        forgets=False,
     ),
 )

@@ -50,6 +50,7 @@ ROWS = (
         "https://arxiv.org/abs/1901.11150",
         elementwise=False,
         scale_invariant=True,
+        forgets=False,
     ),
     Row(
         adafactor(0.01),
@@ -60,5 +61,6 @@ ROWS = (
         needs=("params",),
         elementwise=False,
         scale_invariant=True,
+        forgets=False,
     ),
 )

@@ -38,6 +38,7 @@ ROWS: tuple[Row, ...] = (
         needs=("params",),
         elementwise=False,
         scale_invariant=True,
+        forgets=False,
     ),
     Row(
         soap(0.01),
@@ -48,6 +49,7 @@ ROWS: tuple[Row, ...] = (
         needs=("params",),
         elementwise=False,
         scale_invariant=True,
+        forgets=False,  # the basis turns from where it was
     ),
     Row(
         galore(0.01, 2, 2),

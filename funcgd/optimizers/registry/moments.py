@@ -14,7 +14,7 @@ from funcgd.optimizers.madgrad import madgrad
 from funcgd.optimizers.nadam import nadam, nadamw
 from funcgd.optimizers.optimistic import optimistic_adam, optimistic_adam_v2
 from funcgd.optimizers.radam import radam
-from funcgd.optimizers.registry.row import Row
+from funcgd.optimizers.registry.row import SOLVES, Row
 from funcgd.optimizers.rmsprop import rmsprop
 from funcgd.optimizers.sophia import sophia
 from funcgd.optimizers.yogi import yogi
@@ -26,6 +26,7 @@ ROWS = (
         "Duchi, Hazan, Singer, Adaptive subgradient methods for online learning and stochastic optimization",
         "https://jmlr.org/papers/v12/duchi11a.html",
         variants=(adagrad(0.5, initial_accumulator_value=0.0),),
+        forgets=False,
     ),
     Row(
         rmsprop(0.01),
@@ -46,6 +47,7 @@ ROWS = (
         "https://arxiv.org/abs/1212.5701",
         needs=("params",),
         scale_invariant=True,
+        forgets=False,  # its steps grow out of earlier ones
     ),
     Row(
         adam(0.01),
@@ -101,12 +103,14 @@ ROWS = (
         "https://arxiv.org/abs/1904.09237",
         variants=(amsgrad(0.01, mu_dtype="bfloat16", bias_correction_mu=False, bias_correction_nu=False),),
         scale_invariant=True,
+        forgets=False,
     ),
     Row(
         yogi(0.01),
         2018,
         "Zaheer, Reddi, Sachan, Kale, Kumar, Adaptive methods for nonconvex optimization",
         "https://papers.nips.cc/paper/8186-adaptive-methods-for-nonconvex-optimization",
+        forgets=False,
     ),
     Row(
         adabelief(0.01),
@@ -130,6 +134,7 @@ ROWS = (
         "Liu et al., On the variance of the adaptive learning rate and beyond",
         "https://arxiv.org/abs/1908.03265",
         variants=(radam(0.01, nesterov=True),),
+        solves={**SOLVES, "rosenbrock": 0.2},
     ),
     Row(
         adan(0.01),
@@ -184,6 +189,7 @@ ROWS = (
         "Defazio, Jelassi, Adaptivity without compromise: a momentumized, adaptive, dual averaged gradient method",
         "https://arxiv.org/abs/2101.11075",
         needs=("params",),
+        forgets=False,
     ),
     Row(
         sophia(0.01, gamma=100.0, update_interval=2),
@@ -192,5 +198,6 @@ ROWS = (
         "https://arxiv.org/abs/2305.14342",
         variants=(sophia(0.01, clip_threshold=None, eps=0.1, mu_dtype="bfloat16"),),
         needs=("params", "value_fn or obj_fn"),
+        solves={**SOLVES, "rosenbrock": 0.3, "breast_cancer": 0.01},
     ),
 )

@@ -8,7 +8,7 @@ from funcgd.optimizers.mechanize import mechanize
 from funcgd.optimizers.momo import momo, momo_adam
 from funcgd.optimizers.polyak import polyak_sgd
 from funcgd.optimizers.prodigy import prodigy
-from funcgd.optimizers.registry.row import Row
+from funcgd.optimizers.registry.row import SOLVES, Row
 from funcgd.optimizers.sgd import sgd
 
 ROWS: tuple[Row, ...] = (
@@ -19,6 +19,8 @@ ROWS: tuple[Row, ...] = (
         "https://arxiv.org/abs/1705.07795",
         needs=("params",),
         scale_invariant=True,
+        forgets=False,
+        solves={**SOLVES, "rosenbrock": 0.2},
     ),
     Row(
         prodigy(),
@@ -29,6 +31,8 @@ ROWS: tuple[Row, ...] = (
         needs=("params",),
         elementwise=False,
         scale_invariant=True,
+        leafwise=False,
+        forgets=False,
     ),
     Row(
         dadapt_adamw(),
@@ -39,6 +43,8 @@ ROWS: tuple[Row, ...] = (
         needs=("params",),
         elementwise=False,
         scale_invariant=True,
+        leafwise=False,
+        forgets=False,
     ),
     Row(
         dog(),
@@ -49,6 +55,8 @@ ROWS: tuple[Row, ...] = (
         needs=("params",),
         elementwise=False,
         scale_invariant=True,
+        leafwise=False,
+        forgets=False,
     ),
     Row(
         dowg(init_estim_sq_dist=1e-4),
@@ -59,6 +67,8 @@ ROWS: tuple[Row, ...] = (
         needs=("params",),
         elementwise=False,
         scale_invariant=True,
+        leafwise=False,
+        forgets=False,
     ),
     Row(
         mechanize(adam(1.0)),
@@ -69,6 +79,9 @@ ROWS: tuple[Row, ...] = (
         needs=("params",),
         elementwise=False,
         scale_invariant=True,
+        leafwise=False,
+        forgets=False,
+        solves={**SOLVES, "rosenbrock": 0.2},
     ),
     Row(
         polyak_sgd(f_min=-1.0),
@@ -78,6 +91,8 @@ ROWS: tuple[Row, ...] = (
         variants=(polyak_sgd(f_min=-1.0, eps=0.1, variant="sps+"),),
         needs=("value",),
         elementwise=False,
+        leafwise=False,
+        solves={name: left for name, left in SOLVES.items() if name != "beale"},
     ),
     Row(
         momo(lower_bound=-1.0),
@@ -87,6 +102,7 @@ ROWS: tuple[Row, ...] = (
         variants=(momo(weight_decay=0.1, lower_bound=-1.0, adapt_lower_bound=True),),
         needs=("params", "value"),
         elementwise=False,
+        leafwise=False,
     ),
     Row(
         momo_adam(1.0, lower_bound=-1.0),
@@ -96,5 +112,6 @@ ROWS: tuple[Row, ...] = (
         variants=(momo_adam(weight_decay=0.1, lower_bound=-1.0, adapt_lower_bound=True),),
         needs=("params", "value"),
         elementwise=False,
+        leafwise=False,
     ),
 )
