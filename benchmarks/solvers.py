@@ -1,7 +1,9 @@
 """Solvers: L-BFGS to ‖g‖∞ ≤ 1e-6 in float64, beside those of optax, JAXopt, Optimistix and SciPy where installed.
 
 Evaluations are of value and gradient together, and those of peers that do not count them are counted by a run that
-does. The first call traces, compiles and runs with empty caches. Peers that test another norm get this one.
+does. The first call traces, compiles and runs with empty caches. Peers that test another norm get this one. JAXopt
+counts what it evaluates without gradient, too: of 1138 on Rosenbrock's function 617 are with gradient, of 49 on the
+regression 26.
 """
 
 import functools

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from funcgd.core import tree
 from funcgd.core.fields import as_count, number, static
+from funcgd.core.packed import pack, unpack
 from funcgd.core.types import Scalar
 from funcgd.core.values import value
 from funcgd.line_searches.interpolate import cubic_minimizer
@@ -22,7 +23,7 @@ SHORTENED = 0.66
 
 
 class Bracket(NamedTuple):
-    """Where the search stands.
+    """Where the search stands; as its state all of this is one array.
 
     >>> from funcgd.line_searches.strong_wolfe import Bracket
     >>> Bracket._fields[:3]
@@ -36,6 +37,8 @@ class Bracket(NamedTuple):
     older: jax.Array  # (), and two trials ago
     trials: jax.Array  # (), int32
     returning: jax.Array  # (), bool: the next trial is `low` again, to be accepted
+    step: jax.Array  # (), α of the next trial
+    verdict: jax.Array  # (), int32, on the last one, unless it fulfilled both conditions
 
 
 @value
@@ -82,42 +85,50 @@ class StrongWolfe(LineSearch):
         if all(isinstance(c, float) for c in (self.c1, self.c2)) and self.c1 > self.c2:
             raise ValueError(f"StrongWolfe: `c1` must be at most `c2`, got {self.c1!r} and {self.c2!r}.")
 
-    def begin(self, start: Trial, step: jax.Array) -> Bracket:
-        no, wide = jnp.zeros_like(step, bool), jnp.full_like(step, jnp.inf)
-        return Bracket(start, start, no, wide, wide, jnp.int32(0), no)
+    def begin(self, start: Trial, step: jax.Array) -> jax.Array:
+        return pack(self._new(start, step), step.dtype)
 
-    def judge(self, state: Bracket, start: Trial, trial: Trial) -> tuple[Bracket, jax.Array, jax.Array]:
-        dtype = start.value.dtype
-        c1, c2 = (jnp.asarray(c, dtype) for c in (self.c1, self.c2))
-        trial = trial._replace(step=jnp.minimum(trial.step, jnp.finfo(dtype).max))
-        tolerance = rounding_error(start.value, self.rounding)
-        finite, above = is_finite(trial), trial.value - (start.value + c1 * trial.step * start.slope)
-        by_slope = (above <= tolerance) & (trial.slope <= (2 * c1 - 1) * start.slope)
-        enough = finite & ((above <= 0) | by_slope)
-        wolfe = enough & (jnp.abs(trial.slope) <= -c2 * start.slope) & (trial.step > 0)
-        lower = enough & (trial.value <= state.low.value + tolerance)
-        return jax.lax.cond(  # most trials are accepted, and need no other
-            wolfe,
-            lambda: (state, jnp.int32(ACCEPT), trial.step),
-            lambda: self._go_on(state, start, trial, lower, tolerance),
-        )
+    def judge(self, state: jax.Array, start: Trial, trial: Trial) -> tuple[jax.Array, jax.Array, jax.Array]:
+        trial = trial._replace(step=jnp.minimum(trial.step, jnp.finfo(trial.step.dtype).max))
+        flat = jnp.abs(trial.slope) <= -jnp.asarray(self.c2, start.value.dtype) * start.slope
+        wolfe = self._is_enough(start, trial) & flat & (trial.step > 0)
+        # Most trials are accepted, and need no other.
+        state = jax.lax.cond(wolfe, lambda: state, lambda: self._go_on(state, start, trial))
+        after = unpack(state, self._new(start, trial.step))
+        return state, jnp.where(wolfe, ACCEPT, after.verdict), jnp.where(wolfe, trial.step, after.step)
 
-    def _go_on(
-        self, state: Bracket, start: Trial, trial: Trial, lower: jax.Array, tolerance: jax.Array
-    ) -> tuple[Bracket, jax.Array, jax.Array]:
-        """What to do after a trial that does not fulfil both conditions."""
-        after, step = _close_in(state, trial, lower, tolerance)
+    def _new(self, start: Trial, step: jax.Array) -> Bracket:
+        no, wide, count = jnp.zeros_like(step, bool), jnp.full_like(step, jnp.inf), jnp.int32(0)
+        return Bracket(start, start, no, wide, wide, count, no, step, count)
+
+    def _tolerance(self, start: Trial) -> jax.Array:
+        return rounding_error(start.value, self.rounding)
+
+    def _is_enough(self, start: Trial, trial: Trial) -> jax.Array:
+        """Whether the decrease is sufficient."""
+        c1 = jnp.asarray(self.c1, start.value.dtype)
+        above = trial.value - (start.value + c1 * trial.step * start.slope)
+        by_slope = (above <= self._tolerance(start)) & (trial.slope <= (2 * c1 - 1) * start.slope)
+        return is_finite(trial) & ((above <= 0) | by_slope)
+
+    def _go_on(self, packed: jax.Array, start: Trial, trial: Trial) -> jax.Array:
+        """The state after a trial that does not fulfil both conditions."""
+        state, tolerance = unpack(packed, self._new(start, trial.step)), self._tolerance(start)
+        lower = self._is_enough(start, trial) & (trial.value <= state.low.value + tolerance)
+        after = _close_in(state, trial, lower, tolerance)
+        step = after.step
         stuck = (step == after.low.step) | (after.bracketed & (step == after.high.step)) | ~jnp.isfinite(step)
         ended = stuck | (after.trials >= self.max_trials)
         better = after.low.value < start.value  # not only within rounding errors, or methods would go on for ever
         here = better & (after.low.step == trial.step)
         accept = ((ended & here) | state.returning) & is_finite(trial) & (trial.step > 0)
-        after = after._replace(returning=ended & better)
-        give_up = state.returning | (ended & ~after.returning)
-        return after, verdict(accept, give_up), jnp.where(after.returning, after.low.step, step)
+        returning = ended & better
+        give_up = state.returning | (ended & ~returning)
+        step = jnp.where(returning, after.low.step, step)
+        return pack(after._replace(returning=returning, step=step, verdict=verdict(accept, give_up)), packed.dtype)
 
 
-def _close_in(state: Bracket, trial: Trial, lower: jax.Array, tolerance: jax.Array) -> tuple[Bracket, jax.Array]:
+def _close_in(state: Bracket, trial: Trial, lower: jax.Array, tolerance: jax.Array) -> Bracket:
     """The bracket after a trial, which is its new lower end or its new upper one; and the next α."""
     low, high, grows, finite = state.low, state.high, ~state.bracketed, is_finite(trial)
     ahead = jnp.where(grows, 1, jnp.sign(high.step - low.step))
@@ -138,5 +149,7 @@ def _close_in(state: Bracket, trial: Trial, lower: jax.Array, tolerance: jax.Arr
     found = jnp.where(usable & (width > SHORTENED * state.older), 0.5, found)
     again = state.bracketed & ~is_finite(high)  # also the one before was too far: hurry
     found = jnp.where(finite, found, jnp.where(again, MARGIN, 0.5))
-    after = Bracket(new_low, new_high, ~grows, width, state.width, state.trials + 1, state.returning)
-    return after, new_low.step + found * part
+    step = new_low.step + found * part
+    return state._replace(
+        low=new_low, high=new_high, bracketed=~grows, width=width, older=state.width, trials=state.trials + 1, step=step
+    )

@@ -23,8 +23,9 @@ class ScaleByLBFGSState(NamedTuple):
     """The state of `scale_by_lbfgs`.
 
     >>> import funcgd as fg, jax.numpy as jnp
-    >>> fg.scale_by_lbfgs(memory_size=5).init({"w": jnp.ones(2)}).memory.s["w"].shape
-    (5, 2)
+    >>> state = fg.scale_by_lbfgs(memory_size=5).init({"w": jnp.ones(2)})
+    >>> state.memory.rows["w"].shape  # two rows for each of five pairs and a free slot
+    (12, 2)
     """
 
     count: jax.Array  # (), int32: finished updates
@@ -50,7 +51,7 @@ class scale_by_lbfgs(Transform):
         memory_size: m, how many pairs to keep; 3 to 20.
         scale_init_precond: False is γ = 1.
 
-    `update` needs the parameters. Cost: O(mn) operations. Memory: 2(m + 1)n numbers, at least float32.
+    `update` needs the parameters. Cost: O(mn) operations. Memory: 2(m + 2)n numbers, at least float32.
 
     Reference: Nocedal, Updating quasi-Newton matrices with limited storage, Math. Comp. 35, 1980; Byrd, Nocedal,
     Schnabel, Representations of quasi-Newton matrices, Math. Program. 63, 1994.
@@ -121,7 +122,7 @@ class lbfgs(Composed):
             which is sure to descend only near a minimum.
 
     Where no search helps, because the precision is exhausted or the objective not smooth, updates are 0, and `failed`
-    in the state is true. Cost: one evaluation for each trial, mostly one, and O(mn) operations. Memory: (2m + 3)n.
+    in the state is true. Cost: one evaluation for each trial, mostly one, and O(mn) operations. Memory: (2m + 5)n.
 
     Reference: Nocedal, Updating quasi-Newton matrices with limited storage, Math. Comp. 35, 1980; Liu, Nocedal, On the
     limited memory BFGS method for large scale optimization, Math. Program. 45, 1989.

@@ -29,8 +29,8 @@ class LBFGS(LineSearchMethod):
         memory: m, how many pairs to keep; 3 to 20.
         search: how α is found. α = 1 is tried first, and min(1, 1/‖∇f‖) in the first step.
 
-    Cost: one evaluation for each trial, mostly one for each step, and O(mn) operations. Memory: 2mn numbers. It has no
-    parameter with a unit. A complex number counts as two real ones.
+    Cost: one evaluation for each trial, mostly one for each step, and O(mn) operations. Memory: 2(m + 1)n numbers. It
+    has no parameter with a unit. A complex number counts as two real ones.
 
     Reference: Nocedal, Updating quasi-Newton matrices with limited storage, Math. Comp. 35, 1980; Liu, Nocedal, On the
     limited memory BFGS method for large scale optimization, Math. Program. 45, 1989; Byrd, Nocedal, Schnabel,

@@ -107,8 +107,8 @@ class LineSearchMethod:
         value, _ = jax.eval_shape(fun, x, args)
         zero, none = jnp.zeros((), value.dtype), tree.zeros_like(x)
         start = Trial(zero, zero, zero)
-        memory = self.remember(x, none)
-        return LineState(x, none, none, start, zero, self.search.begin(start, zero), memory, jnp.int32(0))
+        search = tree.zeros_like(jax.eval_shape(self.search.begin, start, zero))  # there is none yet
+        return LineState(x, none, none, start, zero, search, self.remember(x, none), jnp.int32(0))
 
     def step(self, fun: Callable, x: Params, state: LineState, args: tuple) -> tuple[Params, LineState, Evaluation]:
         """One evaluation, at x: the next iterate, or a trial that is rejected."""
@@ -138,9 +138,12 @@ class LineSearchMethod:
         p = descend(memory, x, grads)
         slope = jnp.asarray(tree.real_vdot(grads, p), real)
         uphill = ~(slope < 0)  # NaN as well
-        memory, down = self.forget(memory, uphill, x, grads), self.fallback(x, grads)
-        p = tree.where(uphill, down, p)
-        slope = jnp.where(uphill, jnp.asarray(tree.real_vdot(grads, down), real), slope)
+
+        def begin_anew() -> tuple[Any, Params, jax.Array]:
+            down = self.fallback(x, grads)
+            return self.forget(memory, uphill, x, grads), down, jnp.asarray(tree.real_vdot(grads, down), real)
+
+        memory, p, slope = jax.lax.cond(uphill, begin_anew, lambda: (memory, p, slope))
         step = self.first_step(memory, p, slope, taken, taken.first | uphill)
         step = self.search.first_trial(jnp.asarray(step, real))
         start = Trial(jnp.zeros((), real), self.reference(memory, f), slope)

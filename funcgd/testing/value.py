@@ -101,7 +101,7 @@ def check_derivatives(tx: Any, differentiable: bool, extra: dict[str, Any]) -> N
             updates, state = update(tx, grads, state, params, extra)
             params = fg.apply_updates(params, updates)
         moved = jax.tree.map(jnp.subtract, params, start)
-        return sum(jnp.sum(x * x + x) for x in jax.tree.leaves(moved))
+        return jnp.sum(jnp.stack([jnp.sum(x * x + x) for x in jax.tree.leaves(moved)]))
 
     far = jax.tree.map(lambda p: p - jnp.cos(7 * p) / CURVATURE, params)
     near = jax.tree.map(lambda p, f: p.at[1].set(f[1]), params, far)  # so that one row has no gradient

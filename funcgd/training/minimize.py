@@ -91,8 +91,8 @@ def minimize(
     if history is not None and not is_traced(result.steps) and not np.ndim(result.steps):
         history = jax.tree.map(lambda rows: rows[: int(result.steps) + 1], history)
     return result._replace(
-        params=partition.unpack(partition.merge(result.params, carried)),
-        best=partition.unpack(partition.merge(result.best, carried)),
+        params=partition.whole(result.params, carried),
+        best=partition.whole(result.best, carried),
         reason=as_reason(result.reason),
         history=history if history is None else {**history, "params": partition.unpack(history["params"])},
     )

@@ -40,7 +40,7 @@ class Task:
         if isinstance(self.fun, least_squares):
             r, aux = self.residuals(x, args)
             return half_square(r), aux
-        out = release(self.fun)(partition.unpack(partition.merge(x, self.carried)), *args)
+        out = release(self.fun)(partition.whole(x, self.carried), *args)
         f_x, aux = out if self.has_aux else (out, None)
         objective.check_scalar("minimize", "`fun`", f_x)
         return f_x, aux
@@ -48,7 +48,7 @@ class Task:
     @jax.jit
     def residuals(self, x: Params, args: tuple) -> tuple[jax.Array, Any]:
         """(the residuals as a vector, aux), where `fun` is a `least_squares`."""
-        return self.fun.vector(partition.unpack(partition.merge(x, self.carried)), *args)
+        return self.fun.vector(partition.whole(x, self.carried), *args)
 
     @property
     def function(self) -> Callable:

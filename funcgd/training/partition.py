@@ -66,6 +66,9 @@ def pack(who: str, what: str, params: Params) -> Params:
             )
         return x if isinstance(x, jax.Array) else Held(x)
 
+    leaves = jax.tree.leaves(params, is_leaf=is_frozen)
+    if leaves and all(isinstance(x, jax.Array) and is_inexact(x) for x in leaves):
+        return params  # at once, as most are
     packed = jax.tree_util.tree_map_with_path(settle, params)
     if not jax.tree.leaves(split(packed)[0]):
         unfrozen = " that is not frozen" if any(map(is_inexact, jax.tree.leaves(packed))) else ""
@@ -90,6 +93,12 @@ def split(params: Params) -> tuple[Params, Params]:
     trained = jax.tree.map(lambda x: x if is_inexact(x) else None, params, is_leaf=is_frozen)
     carried = jax.tree.map(lambda x: None if is_inexact(x) else x, params, is_leaf=is_frozen)
     return trained, carried
+
+
+def whole(trained: Params, carried: Params) -> Params:
+    """What was packed and split, as its owner knows it: at once, where nothing is carried."""
+    alone = not jax.tree.leaves(carried, is_leaf=lambda x: isinstance(x, Held))
+    return trained if alone else unpack(merge(trained, carried))
 
 
 def merge(trained: Params, carried: Params) -> Params:

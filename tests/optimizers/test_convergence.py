@@ -16,7 +16,7 @@ from funcgd.optimizers.registry import ROWS
 from funcgd.testing.common import given, renewed
 
 STEPS = 1000
-FACTORS = (0.003, 0.01, 0.03, 0.1, 1.0, 3.0, 10.0, 50.0)  # times the learning rates of the example
+FACTORS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 50.0)  # times the learning rates of the example
 TUMOURS = {name: x[::4] for name, x in fg.problems.breast_cancer().items()}
 WIDTH = 1 + TUMOURS["x"].shape[1]
 PENALTY = 0.01

@@ -82,5 +82,6 @@ ROWS: tuple[Row, ...] = (
         needs=("params",),
         elementwise=False,
         scale_invariant=True,
+        forgets=False,  # the decays of what is inside are not its numbers
     ),
 )
