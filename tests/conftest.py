@@ -1,15 +1,27 @@
 """Shared by all tests: strict dtype promotion, except where other libraries run; and double precision on request."""
 
 import itertools
+import os
+import subprocess
+import sys
 
 import jax
 import pytest
 
 from funcgd.core.numerics import float64_mode
 
+# Tests compile thousands of programs and run each a few times: what XLA spends on good code is three fifths of that
+# time. These flags are of one jaxlib or another, and one that is unknown ends the process: so they are tried first.
+COMPILE_FAST = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+
 
 def pytest_configure(config):
-    """Programs are compiled once for all processes of a run, and for the runs after it: on disk, in pytest's cache."""
+    """Programs are compiled in little time, for all processes of a run, and for the runs after it: on disk, in pytest's
+    cache. With XLA_FLAGS set, be it to nothing, the compiler is the one that users have."""
+    if "XLA_FLAGS" not in os.environ:  # those of a worker are its parent's
+        flags = {"XLA_FLAGS": COMPILE_FAST}
+        trial = subprocess.run([sys.executable, "-c", "import jax; jax.devices()"], env=os.environ | flags, check=False)
+        os.environ.update(flags if trial.returncode == 0 else {"XLA_FLAGS": ""})
     cache = getattr(config, "cache", None)  # None with -p no:cacheprovider
     if cache is not None:
         jax.config.update("jax_compilation_cache_dir", str(cache.mkdir("jax")))

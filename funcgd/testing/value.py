@@ -95,25 +95,26 @@ def check_derivatives(tx: Any, differentiable: bool, extra: dict[str, Any]) -> N
     params = {"w": jnp.array([[0.5, -1.0, 2.0], [0.1, 0.2, -0.3]])}
 
     def outcome(tx: Any, params: Any, origin: Any) -> jax.Array:
-        state, start = tx.init(params), params
-        for _ in range(DERIVED if differentiable else 1):
+        def step(carry: Any, _: None) -> Any:
+            params, state = carry
             grads = jax.tree.map(lambda p, o: CURVATURE * (p - o), params, origin)
             updates, state = update(tx, grads, state, params, extra)
-            params = fg.apply_updates(params, updates)
-        moved = jax.tree.map(jnp.subtract, params, start)
+            return (fg.apply_updates(params, updates), state), None
+
+        (end, _), _ = jax.lax.scan(step, (params, tx.init(params)), length=DERIVED if differentiable else 1)
+        moved = jax.tree.map(jnp.subtract, end, params)
         return jnp.sum(jnp.stack([jnp.sum(x * x + x) for x in jax.tree.leaves(moved)]))
 
     far = jax.tree.map(lambda p: p - jnp.cos(7 * p) / CURVATURE, params)
     near = jax.tree.map(lambda p, f: p.at[1].set(f[1]), params, far)  # so that one row has no gradient
-    with jax.disable_jit():  # operations are compiled once for all transforms; a program would be for each
-        if differentiable:
-            origins = jax.tree.map(lambda *x: jnp.stack(x), far, params, near)
-            slopes = jax.vmap(jax.grad(outcome, argnums=(0, 1)), in_axes=(None, None, 0))(tx, params, origins)
-            same = jax.tree.structure(slopes[0]) == jax.tree.structure(tx)
-            demand(same, f"{title(tx)}: the derivative must be such a value itself.")
-        else:
-            ones = jax.tree.map(jnp.ones_like, (tx, params))
-            slopes = jax.jvp(lambda tx, p: outcome(tx, p, near), (tx, params), ones)
+    if differentiable:
+        origins = jax.tree.map(lambda *x: jnp.stack(x), far, params, near)
+        slopes = jax.jit(jax.vmap(jax.grad(outcome, argnums=(0, 1)), in_axes=(None, None, 0)))(tx, params, origins)
+        same = jax.tree.structure(slopes[0]) == jax.tree.structure(tx)
+        demand(same, f"{title(tx)}: the derivative must be such a value itself.")
+    else:
+        ones = jax.tree.map(jnp.ones_like, (tx, params))
+        slopes = jax.jit(lambda *at: jax.jvp(lambda tx, p: outcome(tx, p, near), at, ones))(tx, params)
     for path, x in jax.tree_util.tree_leaves_with_path(slopes):
         message = "derivatives must be finite where no, all or some gradients are zero"
         demand(np.isfinite(x).all(), f"{title(tx)}: {message}, got {x} at {jax.tree_util.keystr(path)}.")

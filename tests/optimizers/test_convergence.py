@@ -1,6 +1,6 @@
 """Every optimizer on the problems that its row claims to solve, with the best of some learning rates.
 
-Each is compiled once: the problem is a branch, chosen by a number, and the members of a vmap are problems times rates.
+Each is compiled once: the problem is a branch, chosen by a number, and the members of a vmap are rates.
 All have as many variables as the largest problem; on the others the small ones do not depend.
 """
 
@@ -66,10 +66,18 @@ def function(which):
     return lambda theta: jax.lax.switch(which - quadratic, branches, theta)
 
 
+MINIMA = np.array([*(p.minimum for p in CLASSICS.values()), tumours_minimum()])
+AT_START = np.array([function(i)(jnp.asarray(start)) for i, start in enumerate(STARTS)])
+
+
 @jax.jit
-@jax.vmap
-def final_values(tx, start, which):
-    """The value at the start, and after all steps at the parameters that one would evaluate."""
+def final_values(txs):
+    """(problem, member): the value after all steps, at the parameters that one would evaluate."""
+    problems = jnp.asarray(STARTS), jnp.arange(len(NAMES))
+    return jax.lax.map(lambda problem: jax.vmap(lambda tx: final_value(tx, *problem))(txs), problems)
+
+
+def final_value(tx, start, which):
     fun = function(which)
 
     def step(carry, _):
@@ -80,16 +88,16 @@ def final_values(tx, start, which):
         return (fg.apply_updates(theta, updates), state), None
 
     (theta, state), _ = jax.lax.scan(step, (start, tx.init(start)), length=STEPS)
-    return fun(start), fun(tx.eval_params(state, theta))
+    return fun(tx.eval_params(state, theta))
 
 
 def with_rates(tx, factor):
     """`tx` with its learning rates, and those of what is in it, times `factor`; falling, if they may."""
     changes = {}
     for name, x in ((f.name, getattr(tx, f.name)) for f in dataclasses.fields(tx)):
-        if name == "learning_rate" and isinstance(x, float):
+        if name.endswith("learning_rate") and isinstance(x, float):
             falling = fg.cosine_decay_schedule(factor * x, STEPS)
-            changes[name] = factor * x if renewed(tx, learning_rate=falling) is None else falling
+            changes[name] = factor * x if renewed(tx, **{name: falling}) is None else falling
         elif isinstance(x, fg.Transform):
             changes[name] = with_rates(x, factor)
     return dataclasses.replace(tx, **changes)
@@ -97,14 +105,9 @@ def with_rates(tx, factor):
 
 def gaps(tx):
     """For each problem the share of f(start) − f* that is left, for the best member."""
-    own = list(dict.fromkeys(with_rates(tx, factor) for factor in FACTORS))
-    txs = fg.stack(own * len(NAMES))
-    which = np.repeat(np.arange(len(NAMES)), len(own))
-    at_start, found = final_values(txs, jnp.asarray(STARTS[which]), jnp.asarray(which, jnp.int32))
-    shape = len(NAMES), len(own)
-    found = np.nan_to_num(np.asarray(found, np.float64), nan=np.inf).reshape(shape).min(1)
-    minima = np.array([*(p.minimum for p in CLASSICS.values()), tumours_minimum()])
-    return dict(zip(NAMES, (found - minima) / (np.reshape(at_start, shape)[:, 0] - minima), strict=True))
+    members = fg.stack(list(dict.fromkeys(with_rates(tx, factor) for factor in FACTORS)))
+    found = np.nan_to_num(np.asarray(final_values(members), np.float64), nan=np.inf).min(1)
+    return dict(zip(NAMES, (found - MINIMA) / (AT_START - MINIMA), strict=True))
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: row.name)

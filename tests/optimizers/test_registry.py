@@ -3,13 +3,14 @@
 import dataclasses
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import funcgd as fg
-from funcgd.optimizers.registry import ROWS
+from funcgd.optimizers.registry import CHAPTERS, ROWS
 from funcgd.testing import common
 
 PARAMS = {"w": jnp.array([[0.5, -1.0, 2.0], [0.1, 0.2, -0.3]]), "a": jnp.array([1.0, -0.5, 0.3])}
@@ -50,11 +51,16 @@ def test_a_skipped_step_leaves_no_trace(row):
     assert not any(np.asarray(u).any() for u in jax.tree.leaves(updates[1::2]))
     assert bits(state.inner_state) == bits(clean_state.inner_state)
     assert (int(state.skipped), int(state.consecutive), int(clean_state.skipped)) == (2, 0, 0)
-    assert bits(clean) == bits(run(row.example, GRADS[:3])[0])  # and a guard without bad steps changes nothing
+    unguarded = run(row.example, GRADS[:3])[0]  # a guard without bad steps changes nothing
+    if "value_fn" in common.needs(tx):  # though what is compiled together may round otherwise
+        chex.assert_trees_all_close(clean, unguarded, rtol=1e-5)
+    else:
+        assert bits(clean) == bits(unguarded)
 
 
-@each_row
+@pytest.mark.parametrize("row", [rows[0] for rows in CHAPTERS.values()], ids=lambda row: row.name)
 def test_a_thousand_leaves(row):
+    """One row of each chapter; the contract traces all of them with a hundred leaves."""
     params = [jax.ShapeDtypeStruct((2, 2), jnp.float32)] * 1000
 
     def once(grads, params):

@@ -170,8 +170,8 @@ def test_parameters_that_do_not_train_are_carried():
         fg.fit(f, params, tx, batch, batch_size=6, epochs=3, key=key, validation=batch, progress=False)
         for f in (loss, fg.accumulate(loss, 2))
     ]
-    np.testing.assert_allclose(runs[1].params["w"], runs[0].params["w"], rtol=1e-6)
-    np.testing.assert_allclose(runs[1].value, runs[0].value, rtol=1e-6)
+    np.testing.assert_allclose(runs[1].params["w"], runs[0].params["w"], rtol=1e-5)
+    np.testing.assert_allclose(runs[1].value, runs[0].value, rtol=1e-5)
     assert runs[1].params["f"] is jnp.square
 
 
