@@ -45,7 +45,7 @@ def adam_numbers(tx: Any, count: jax.Array, dtype: Any) -> SimpleNamespace:
 
 def larger(d: jax.Array, r: jax.Array, norm: jax.Array) -> jax.Array:
     """max(d, r / norm) in the dtype of d; d where that is 0/0, infinite or NaN."""
-    d_hat = numerics.divide(r, jnp.asarray(norm, d.dtype))
+    d_hat = numerics.ratio(r, jnp.asarray(norm, d.dtype))
     return jnp.where((d_hat > d) & jnp.isfinite(d_hat), d_hat, d)
 
 

@@ -29,7 +29,8 @@ def as_loss(who: str, loss: Any, dtype: Any) -> jax.Array:
 
 def polyak_length(gap: jax.Array, square: jax.Array, longest: Any) -> jax.Array:
     """min(gap / square, longest); where both are 0, longest."""
-    return jnp.where(gap >= longest * square, longest, numerics.divide(gap, square))
+    long = gap >= longest * square
+    return jnp.where(long, longest, numerics.ratio(gap, jnp.where(long, 1, square)))
 
 
 @value

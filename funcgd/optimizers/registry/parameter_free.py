@@ -45,7 +45,6 @@ ROWS: tuple[Row, ...] = (
         scale_invariant=True,
         leafwise=False,
         forgets=False,
-        differentiable=False,  # in reverse mode, a cube of a tiny norm overflows
     ),
     Row(
         dog(),
@@ -104,7 +103,6 @@ ROWS: tuple[Row, ...] = (
         needs=("params", "value"),
         elementwise=False,
         leafwise=False,
-        differentiable=False,  # in reverse mode, a cube of a tiny norm overflows
     ),
     Row(
         momo_adam(1.0, lower_bound=-1.0),
@@ -115,6 +113,5 @@ ROWS: tuple[Row, ...] = (
         needs=("params", "value"),
         elementwise=False,
         leafwise=False,
-        differentiable=False,  # in reverse mode, a cube of a tiny norm overflows
     ),
 )
