@@ -34,6 +34,7 @@ def divide(x: jax.Array, y: Any) -> jax.Array:
     return jnp.where(zero, 0, x / jnp.where(zero, 1, y))
 
 
+@jax.custom_jvp
 def ratio(x: jax.Array, y: jax.Array) -> jax.Array:
     """`divide`, with a derivative that is finite where it can be: y² is not formed, which may be 0 in the dtype.
 
@@ -43,10 +44,14 @@ def ratio(x: jax.Array, y: jax.Array) -> jax.Array:
     >>> [f"{slope:.1e}" for slope in slopes]
     ['-1.0e+20', '-inf']
     """
-    zero = y == 0
-    y = jnp.where(zero, 1, y)
-    scale = jax.lax.stop_gradient(jnp.where(jnp.isfinite(y), y, 1))
-    return jnp.where(zero, 0, (x / scale) / (y / scale))
+    return divide(x, y)
+
+
+@ratio.defjvp
+def _ratio_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+    (x, y), (dx, dy) = primals, tangents
+    q = ratio(x, y)
+    return q, divide(dx - q * dy, y)
 
 
 def sqrt(x: jax.Array) -> jax.Array:
