@@ -97,8 +97,24 @@ def _largest(v: jax.Array) -> jax.Array:
     """The largest entry of each row, each column, …, one after the other."""
     if not v.ndim:
         return v[None]
-    axes = range(v.ndim)
-    return jnp.concatenate([jnp.max(v, axis=tuple(i for i in axes if i != axis), initial=0) for axis in axes])
+    if not v.size:
+        return jnp.zeros(sum(v.shape), v.dtype)
+    return jnp.concatenate([_row_maxima(jnp.moveaxis(v, axis, 0).reshape(n, -1)) for axis, n in enumerate(v.shape)])
+
+
+@jax.custom_jvp
+def _row_maxima(v: jax.Array) -> jax.Array:
+    """(n, k) → (n,)."""
+    return jnp.max(v, axis=1)
+
+
+@_row_maxima.defjvp
+def _row_maxima_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+    """Those of the entries where the maxima are. JAX's own rule compares v with its maxima, and divides by how many
+    entries equal them: by none, where v is rounded otherwise in one place of the compiled program than in the other."""
+    (v,), (dv,) = primals, tangents
+    where = jnp.argmax(v, axis=1, keepdims=True)
+    return _row_maxima(v), jnp.take_along_axis(dv, where, axis=1)[:, 0]
 
 
 @value

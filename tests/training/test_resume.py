@@ -201,8 +201,12 @@ def test_the_second_ctrl_c_ends_at_once_and_saves(tmp_path):
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt) as caught:
-        fit(tmp_path / "run", on_chunk=hook)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            fit(tmp_path / "run", on_chunk=hook)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert caught.value.result.steps == 13
     assert newest(tmp_path / "run").name == "13"
 
