@@ -1,5 +1,6 @@
 """Shared by all tests: strict dtype promotion, except where other libraries run; and double precision on request."""
 
+import gc
 import itertools
 import os
 import subprocess
@@ -12,7 +13,9 @@ from funcgd.core.numerics import float64_mode
 
 # Tests compile thousands of programs and run each a few times: what XLA spends on good code is three fifths of that
 # time. These flags are of one jaxlib or another, and one that is unknown ends the process: so they are tried first.
-COMPILE_FAST = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+COMPILE_FAST = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+)
 
 
 def pytest_configure(config):
@@ -20,8 +23,15 @@ def pytest_configure(config):
     cache. With XLA_FLAGS set, be it to nothing, the compiler is the one that users have."""
     if "XLA_FLAGS" not in os.environ:  # those of a worker are its parent's
         flags = {"XLA_FLAGS": COMPILE_FAST}
-        trial = subprocess.run([sys.executable, "-c", "import jax; jax.devices()"], env=os.environ | flags, check=False)
+        trial = subprocess.run(
+            [sys.executable, "-c", "import jax; jax.devices()"],
+            env=os.environ | flags,
+            check=False,
+            capture_output=True,
+        )
         os.environ.update(flags if trial.returncode == 0 else {"XLA_FLAGS": ""})
+    jax.config.update("jax_traceback_in_locations_limit", 0)  # programs need not know the lines that they come from
+    gc.set_threshold(100_000)  # what JAX keeps is much, and each collection looks through all of it
     cache = getattr(config, "cache", None)  # None with -p no:cacheprovider
     if cache is not None:
         jax.config.update("jax_compilation_cache_dir", str(cache.mkdir("jax")))
