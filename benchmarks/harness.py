@@ -1,5 +1,6 @@
 """Measure alternatives side by side: interleaved repeats, medians, ratios to the first."""
 
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ import jax
 
 
 def compare(title: str, runs: dict[str, Callable[[], Any]], repeats: int = 15, warm_up: int = 2) -> dict[str, float]:
-    """Time every function of `runs` in turn, `repeats` times, and print medians and ratios to the first one.
+    """Time every function of `runs`, `repeats` times in changing order; print medians and ratios to the first.
 
     Absolute times on shared machines prove little; read the ratios. Each function must return its result, so that the
     clock waits for it.
@@ -43,9 +44,11 @@ def _in_turn(runs: dict[str, Callable[[], Any]], repeats: int, warm_up: int) -> 
         for _ in range(warm_up):
             jax.block_until_ready(run())
     times: dict[str, list[float]] = {name: [] for name in runs}
+    names, shuffle = list(runs), random.Random(0).shuffle
     for _ in range(repeats):
-        for name, run in runs.items():
+        shuffle(names)  # what runs before, and leaves the caches as it likes, is another one in each turn
+        for name in names:
             began = time.perf_counter()
-            jax.block_until_ready(run())
+            jax.block_until_ready(runs[name]())
             times[name].append(time.perf_counter() - began)
     return times
