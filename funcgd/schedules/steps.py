@@ -25,7 +25,7 @@ class Steps(NamedTuple):
 
     def plus(self, other: "Steps") -> "Steps":
         """The sum, but at most 2³¹ − 1."""
-        room = MAX_COUNT - self.whole
+        room = np.int32(MAX_COUNT) - self.whole  # NumPy 1 takes a plain number for an int64
         return Steps(self.whole + jnp.minimum(other.whole, room), self.tangent + other.tangent)
 
 

@@ -97,8 +97,8 @@ def _gram(x: jax.Array) -> jax.Array:
 def _begin(x: jax.Array, eps: jax.Array, preconditioning: str, dtype: str | None) -> jax.Array:
     size = jnp.maximum(jnp.abs(x.real), jnp.abs(x.imag)) if jnp.iscomplexobj(x) else jnp.abs(x)
     tiny = float(jnp.finfo(size.dtype).tiny)
-    # Divided by it, entries have powers in range. XLA divides by products: those with the least norm below are normal.
-    scale = jnp.clip(jnp.max(size, axis=(-2, -1), keepdims=True, initial=0), tiny**0.75, 1 / tiny)
+    # Divided by it, entries have powers in range. XLA divides by products: that of both lower bounds is tiny**0.95.
+    scale = jnp.clip(jnp.max(size, axis=(-2, -1), keepdims=True, initial=0), tiny**0.7, 1 / tiny)
     scale = jax.lax.stop_gradient(scale)
     x = _upright(x / scale, x.shape)
     if preconditioning == "spectral" and x.size:
