@@ -145,6 +145,12 @@ def test_diagnose(capsys):
     assert "No layer's gradient vanishes or explodes." in shown
 
 
+@pytest.fixture(autouse=True)
+def no_figures_left():
+    yield
+    pytest.importorskip("matplotlib.pyplot").close("all")
+
+
 def test_every_example_has_its_test():
     """Those in Optax's words have theirs in tests/interop."""
     named = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}

@@ -9,6 +9,7 @@ import pytest
 
 import funcgd as fg
 from funcgd.testing.fixtures import precision
+from tests.optimizers.along import descend
 from tests.optimizers.oracles import matrices
 
 STEPS = 20
@@ -58,16 +59,6 @@ CASES = {
 }
 
 
-@jax.jit
-def run(tx, theta, grads):
-    def step(carry, g):
-        theta, state = carry
-        updates, state = tx.update(g, state, theta)
-        return (fg.apply_updates(theta, updates), state), None
-
-    return jax.lax.scan(step, (theta, tx.init(theta)), grads)[0][0]
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("wide", [True, False], ids=["wide", "tall"])
 @pytest.mark.parametrize("case", CASES)
@@ -75,7 +66,7 @@ def test_rules_are_those_of_their_papers(case, wide, dtype):
     tx, oracle, args = CASES[case]
     theta, grads = (THETA, GRADS) if wide else (THETA.T, GRADS.swapaxes(1, 2))
     with precision(dtype):
-        found = run(tx, jnp.asarray(theta, dtype), jnp.asarray(grads, dtype))
+        found = descend(tx, jnp.asarray(theta, dtype), jnp.asarray(grads, dtype))
     tolerance = 1e-11 if dtype == "float64" else 1e-4 if "soap" in case else 5e-5
     np.testing.assert_allclose(found, oracle(theta, grads, *args), rtol=tolerance, atol=tolerance)
 
@@ -93,9 +84,9 @@ TENSORS = RNG.standard_normal((STEPS, 3, 4, 2))
     ids=["shampoo", "shampoo, a long axis", "soap, a long axis"],
 )
 def test_tensors_along_each_axis(tx, oracle, args, x64):
-    found = run(tx, jnp.asarray(TENSORS[0]), jnp.asarray(TENSORS))
+    found = descend(tx, jnp.asarray(TENSORS[0]), jnp.asarray(TENSORS))
     np.testing.assert_allclose(found, oracle(TENSORS[0], TENSORS, *args), rtol=1e-10, atol=1e-10)
-    with_axis = run(tx, jnp.asarray(TENSORS[0])[:, None], jnp.asarray(TENSORS)[:, :, None])  # of length 1
+    with_axis = descend(tx, jnp.asarray(TENSORS[0])[:, None], jnp.asarray(TENSORS)[:, :, None])  # of length 1
     np.testing.assert_allclose(with_axis[:, 0], found, rtol=1e-10, atol=1e-10)
 
 
@@ -103,7 +94,7 @@ def test_tensors_along_each_axis(tx, oracle, args, x64):
 @pytest.mark.parametrize("tx", [fg.muon(0.1, eps=0.0), fg.shampoo(0.1, eps=0.0), fg.soap(0.1, eps=0.0)], ids=repr)
 def test_units_a_scaled_loss_changes_no_step(tx, scale):
     theta, grads = jnp.asarray(THETA, jnp.float32), jnp.asarray(GRADS, jnp.float32)
-    np.testing.assert_allclose(run(tx, theta, scale * grads), run(tx, theta, grads), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(descend(tx, theta, scale * grads), descend(tx, theta, grads), rtol=1e-4, atol=1e-4)
 
 
 def orthogonalized(x, **options):

@@ -9,6 +9,7 @@ import pytest
 
 import funcgd as fg
 from funcgd.testing.fixtures import precision
+from tests.optimizers.along import descend
 from tests.optimizers.oracles import matrices
 
 STEPS = 20
@@ -44,16 +45,6 @@ def drawn(seed, shape, dtype):
     return map(np.asarray, jax.jit(lambda key: jax.lax.scan(step, key, length=STEPS)[1])(jax.random.key(seed)))
 
 
-@jax.jit
-def run(tx, theta, grads):
-    def step(carry, g):
-        theta, state = carry
-        updates, state = tx.update(g, state, theta)
-        return (fg.apply_updates(theta, updates), state), None
-
-    return jax.lax.scan(step, (theta, tx.init(theta)), grads)[0][0]
-
-
 ALL = {"precond_lr": 0.3, "precond_init_scale": 0.5, "weight_decay": 0.3, "seed": 7}
 THESE = {"mu": 0.3, "scale": 0.5, "decay": 0.3}
 CASES = {
@@ -75,7 +66,7 @@ def test_rule_is_that_of_the_papers(case, dtype):
     tx = fg.psgd_kron(0.1, 0.8, preconditioner_update_probability=p, **options)
     with precision(dtype):
         kind = np.result_type(dtype, *([np.complex64] if "complex" in case else []))
-        found = run(tx, jnp.asarray(grads[0], kind), jnp.asarray(grads, kind))
+        found = descend(tx, jnp.asarray(grads[0], kind), jnp.asarray(grads, kind))
         coins, probes = drawn(tx.seed, grads.shape[1:], kind)
     due = coins < 1 - np.arange(STEPS) / 15
     assert 3 < due.sum() < 17
