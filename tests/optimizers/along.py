@@ -7,7 +7,7 @@ from funcgd.testing import common
 
 
 @jax.jit
-def descend(tx, theta, grads):
+def follow(tx, theta, grads):
     """Where `tx` leads from `theta` along gradients behind a leading axis; it gets what it needs beside them."""
 
     def step(carry, g):

@@ -9,8 +9,9 @@ import pytest
 
 import funcgd as fg
 from funcgd.testing.fixtures import precision
+from tests.optimizers.along import follow
 from tests.optimizers.oracles import averages
-from tests.optimizers.test_oracles import THETA, UNIT, run
+from tests.optimizers.test_oracles import THETA, UNIT
 
 ADAM = fg.scale_by_adam(0.8, 0.9, 1e-3)
 CASES = {
@@ -35,7 +36,7 @@ def test_rules_are_those_of_their_papers(case, dtype):
     tx, oracle, args = CASES[case]
     tolerance = 1e-11 if dtype == "float64" else 3e-5
     with precision(dtype):
-        found = run(tx, jnp.asarray(THETA, dtype), jnp.asarray(UNIT, dtype))
+        found = follow(tx, jnp.asarray(THETA, dtype), jnp.asarray(UNIT, dtype))
     np.testing.assert_allclose(found, oracle(THETA, UNIT, *args), rtol=tolerance, atol=tolerance)
 
 

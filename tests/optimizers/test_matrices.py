@@ -9,7 +9,7 @@ import pytest
 
 import funcgd as fg
 from funcgd.testing.fixtures import precision
-from tests.optimizers.along import descend
+from tests.optimizers.along import follow
 from tests.optimizers.oracles import matrices
 
 STEPS = 20
@@ -66,7 +66,7 @@ def test_rules_are_those_of_their_papers(case, wide, dtype):
     tx, oracle, args = CASES[case]
     theta, grads = (THETA, GRADS) if wide else (THETA.T, GRADS.swapaxes(1, 2))
     with precision(dtype):
-        found = descend(tx, jnp.asarray(theta, dtype), jnp.asarray(grads, dtype))
+        found = follow(tx, jnp.asarray(theta, dtype), jnp.asarray(grads, dtype))
     tolerance = 1e-11 if dtype == "float64" else 1e-4 if "soap" in case else 5e-5
     np.testing.assert_allclose(found, oracle(theta, grads, *args), rtol=tolerance, atol=tolerance)
 
@@ -84,9 +84,9 @@ TENSORS = RNG.standard_normal((STEPS, 3, 4, 2))
     ids=["shampoo", "shampoo, a long axis", "soap, a long axis"],
 )
 def test_tensors_along_each_axis(tx, oracle, args, x64):
-    found = descend(tx, jnp.asarray(TENSORS[0]), jnp.asarray(TENSORS))
+    found = follow(tx, jnp.asarray(TENSORS[0]), jnp.asarray(TENSORS))
     np.testing.assert_allclose(found, oracle(TENSORS[0], TENSORS, *args), rtol=1e-10, atol=1e-10)
-    with_axis = descend(tx, jnp.asarray(TENSORS[0])[:, None], jnp.asarray(TENSORS)[:, :, None])  # of length 1
+    with_axis = follow(tx, jnp.asarray(TENSORS[0])[:, None], jnp.asarray(TENSORS)[:, :, None])  # of length 1
     np.testing.assert_allclose(with_axis[:, 0], found, rtol=1e-10, atol=1e-10)
 
 
@@ -94,7 +94,7 @@ def test_tensors_along_each_axis(tx, oracle, args, x64):
 @pytest.mark.parametrize("tx", [fg.muon(0.1, eps=0.0), fg.shampoo(0.1, eps=0.0), fg.soap(0.1, eps=0.0)], ids=repr)
 def test_units_a_scaled_loss_changes_no_step(tx, scale):
     theta, grads = jnp.asarray(THETA, jnp.float32), jnp.asarray(GRADS, jnp.float32)
-    np.testing.assert_allclose(descend(tx, theta, scale * grads), descend(tx, theta, grads), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(follow(tx, theta, scale * grads), follow(tx, theta, grads), rtol=1e-4, atol=1e-4)
 
 
 def orthogonalized(x, **options):

@@ -10,7 +10,7 @@ import pytest
 import funcgd as fg
 from funcgd.optimizers.registry import ROWS
 from funcgd.testing.fixtures import precision
-from tests.optimizers.along import descend
+from tests.optimizers.along import follow
 from tests.optimizers.oracles import descent, layers, moments
 
 STEPS, N = 20, 6
@@ -174,7 +174,7 @@ def test_row_15_rules_are_those_of_their_papers(case, dtype):
     tx, oracle, args, options = CASES[case]
     grads = UNIT if "centred" in options else GRADS  # v − m² cancels: its error is that of g², not its own
     with precision(dtype):
-        theta = descend(tx, jnp.asarray(THETA, dtype), jnp.asarray(grads, dtype))
+        theta = follow(tx, jnp.asarray(THETA, dtype), jnp.asarray(grads, dtype))
         assert theta.dtype == dtype
     expected = oracle(THETA, grads, *args, **options)
     tolerance = 1e-11 if dtype == "float64" else 3e-5
@@ -199,7 +199,7 @@ def test_rules_for_matrices_are_those_of_their_papers(case, shape, dtype):
     tx, oracle, args = MATRIX_CASES[case]
     theta, grads = THETA.reshape(shape), GRADS.reshape(STEPS, *shape)
     with precision(dtype):
-        found = descend(tx, jnp.asarray(theta, dtype), jnp.asarray(grads, dtype))
+        found = follow(tx, jnp.asarray(theta, dtype), jnp.asarray(grads, dtype))
     tolerance = 1e-11 if dtype == "float64" else 3e-5
     np.testing.assert_allclose(found, oracle(theta, grads, *args), rtol=tolerance, atol=tolerance)
 
@@ -209,7 +209,7 @@ def test_noisy_descent_is_that_of_its_paper(dtype):
     """With the numbers that `add_noise` draws; that they are normal, its own tests say."""
     with precision(dtype):
         theta, grads = jnp.asarray(THETA, dtype), jnp.asarray(GRADS, dtype)
-        found = descend(fg.noisy_sgd(0.1, 0.3, 0.55, key=7), theta, grads)
+        found = follow(fg.noisy_sgd(0.1, 0.3, 0.55, key=7), theta, grads)
         noise, state, normal = fg.add_noise(1.0, 0.0, key=7), fg.add_noise(1.0, 0.0, key=7).init(theta), []
         for _ in range(STEPS):
             drawn, state = noise.update(jnp.zeros(N, dtype), state)
@@ -221,9 +221,9 @@ def test_noisy_descent_is_that_of_its_paper(dtype):
 
 def test_row_27_forms_of_momentum_differ_only_when_the_rate_changes():
     theta, grads = jnp.asarray(THETA, jnp.float32), jnp.asarray(GRADS[:, ::-1] / 1e3, jnp.float32)
-    same = [descend(fg.sgd(0.1, momentum=0.9, velocity=v), theta, grads) for v in (False, True)]
+    same = [follow(fg.sgd(0.1, momentum=0.9, velocity=v), theta, grads) for v in (False, True)]
     np.testing.assert_allclose(*same, rtol=1e-5)
-    other = [descend(fg.sgd(FALLING, momentum=0.9, velocity=v), theta, grads) for v in (False, True)]
+    other = [follow(fg.sgd(FALLING, momentum=0.9, velocity=v), theta, grads) for v in (False, True)]
     assert np.max(np.abs(other[0] - other[1])) > 0.1
 
 
@@ -241,7 +241,7 @@ def test_adamw_with_a_decay_next_to_one(long_run, traced):
     theta, grads = long_run
     tx = fg.adamw(0.01, b2=B2, weight_decay=0.1)
     x, g = jnp.asarray(theta, jnp.float32), jnp.asarray(grads, jnp.float32)
-    found = descend(tx, x, g) if traced else jax.jit(lambda x, g: descend.__wrapped__(tx, x, g))(x, g)
+    found = follow(tx, x, g) if traced else jax.jit(lambda x, g: follow.__wrapped__(tx, x, g))(x, g)
     expected = moments.adam(theta, grads, 0.01, 0.9, B2, 1e-8, decay=0.1)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
@@ -303,7 +303,7 @@ def test_radam_rectifies_accurately_at_every_count(b2, count):
 def test_units_a_scaled_loss_changes_what_the_registry_says(row, scale):
     tx = dataclasses.replace(row.example, **{n: 0.0 for n in ("eps", "eps_root") if hasattr(row.example, n)})
     theta, grads = jnp.asarray(THETA, jnp.float32), jnp.asarray(UNIT, jnp.float32)
-    one, other = descend(tx, theta, grads), descend(tx, theta, scale * grads)
+    one, other = follow(tx, theta, grads), follow(tx, theta, scale * grads)
     if row.scale_invariant:
         np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
     else:
@@ -313,7 +313,7 @@ def test_units_a_scaled_loss_changes_what_the_registry_says(row, scale):
 def test_units_of_gradient_descent_the_rate_undoes_the_scale():
     theta, grads = jnp.asarray(THETA, jnp.float32), jnp.asarray(GRADS, jnp.float32)
     np.testing.assert_allclose(
-        descend(fg.sgd(1e-4), theta, 1e3 * grads), descend(fg.sgd(0.1), theta, grads), rtol=1e-4, atol=1e-4
+        follow(fg.sgd(1e-4), theta, 1e3 * grads), follow(fg.sgd(0.1), theta, grads), rtol=1e-4, atol=1e-4
     )
 
 

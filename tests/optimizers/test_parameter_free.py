@@ -11,8 +11,9 @@ import funcgd as fg
 from funcgd.core.values import data_fields
 from funcgd.testing import check_transform
 from funcgd.testing.fixtures import precision
+from tests.optimizers.along import follow
 from tests.optimizers.oracles import parameter_free
-from tests.optimizers.test_oracles import GRADS, STEPS, THETA, UNIT, run
+from tests.optimizers.test_oracles import GRADS, STEPS, THETA, UNIT
 from tests.optimizers.test_without_a_rate import bowl, descend, walk
 
 ONES = np.ones(STEPS)
@@ -79,7 +80,7 @@ CASES = {
 def test_rules_are_those_of_their_papers(case, dtype):
     tx, oracle, args, options = CASES[case]
     with precision(dtype):
-        theta = run(tx, jnp.asarray(THETA, dtype), jnp.asarray(GRADS, dtype))
+        theta = follow(tx, jnp.asarray(THETA, dtype), jnp.asarray(GRADS, dtype))
         assert theta.dtype == dtype
     tolerance = 1e-11 if dtype == "float64" else 3e-5
     np.testing.assert_allclose(theta, oracle(THETA, GRADS, *args, **options), rtol=tolerance, atol=tolerance)
@@ -250,9 +251,9 @@ def test_contract_of_l_dog():
 def test_cocob_weighs_gradients_by_its_rate():
     """A constant weight changes nothing, since the rule knows no scale; a weight of 0 is no gradient."""
     x, grads = jnp.ones(6), jnp.asarray(GRADS, jnp.float32)
-    np.testing.assert_allclose(run(fg.cocob(0.125), x, grads), run(fg.cocob(), x, grads), rtol=1e-6)
+    np.testing.assert_allclose(follow(fg.cocob(0.125), x, grads), follow(fg.cocob(), x, grads), rtol=1e-6)
     half = fg.piecewise_constant_schedule(1.0, {10: 0.0})
-    np.testing.assert_allclose(run(fg.cocob(half), x, grads), run(fg.cocob(), x, grads[:10]), rtol=1e-6)
+    np.testing.assert_allclose(follow(fg.cocob(half), x, grads), follow(fg.cocob(), x, grads[:10]), rtol=1e-6)
 
 
 def test_mechanic_learns_the_factor_far_from_the_origin():

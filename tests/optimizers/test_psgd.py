@@ -9,7 +9,7 @@ import pytest
 
 import funcgd as fg
 from funcgd.testing.fixtures import precision
-from tests.optimizers.along import descend
+from tests.optimizers.along import follow
 from tests.optimizers.oracles import matrices
 
 STEPS = 20
@@ -66,7 +66,7 @@ def test_rule_is_that_of_the_papers(case, dtype):
     tx = fg.psgd_kron(0.1, 0.8, preconditioner_update_probability=p, **options)
     with precision(dtype):
         kind = np.result_type(dtype, *([np.complex64] if "complex" in case else []))
-        found = descend(tx, jnp.asarray(grads[0], kind), jnp.asarray(grads, kind))
+        found = follow(tx, jnp.asarray(grads[0], kind), jnp.asarray(grads, kind))
         coins, probes = drawn(tx.seed, grads.shape[1:], kind)
     due = coins < 1 - np.arange(STEPS) / 15
     assert 3 < due.sum() < 17
