@@ -104,7 +104,9 @@ def classes_last(x: Any, axes: tuple[int, ...]) -> Any:
 
 
 def included_classes(who: str, where: Any, shape: tuple[int, ...], axes: tuple[int, ...], name: str = "logits") -> Any:
-    """The mask `where`, broadcast to the argument `name`, with the classes last; True for None. NumPy if it is known.
+    """The mask `where`, of the shape of the argument `name` with the classes last. NumPy if it is known.
+
+    For None it is True, once for all along each axis: as large as the logits it would be a constant of the program.
 
     Raises:
         TypeError: if it is not boolean.
@@ -112,7 +114,7 @@ def included_classes(who: str, where: Any, shape: tuple[int, ...], axes: tuple[i
     """
     examples = tuple(n for i, n in enumerate(shape) if i not in axes)
     if where is None:
-        return np.ones((*examples, int(np.prod([shape[a] for a in axes]))), bool)
+        return np.ones((*(1 for _ in examples), min(int(np.prod([shape[a] for a in axes])), 1)), bool)
     if jnp.result_type(where) != jnp.bool_:
         raise TypeError(f"{who}: `where` must be boolean, got dtype {jnp.result_type(where)}.")
     if np.shape(where) not in (shape, examples):
@@ -170,7 +172,8 @@ def class_numbers(who: str, labels: Any, classes: int, included: Any, where: Any
         y = np.asarray(labels)
         in_range = (y >= 0) & (y < classes)
         index = np.where(in_range, y, 0).astype(np.int64)[..., None]
-        bad = ~(in_range & np.take_along_axis(np.asarray(included), index, axis=-1)[..., 0])
+        full = np.broadcast_to(included, (*y.shape, classes))
+        bad = ~(in_range & np.take_along_axis(full, index, axis=-1)[..., 0])
         allowed = f"[0, {classes})" + ("" if where is None else " and among the classes that `where` includes")
         first_bad(who, y, bad & np.any(included, axis=-1), allowed)
 

@@ -16,7 +16,7 @@ from funcgd.losses.check import (
     same_shape,
     wide,
 )
-from funcgd.losses.softmax import log_softmax, weighted
+from funcgd.losses.softmax import log_softmax, minus_log_softmax_at, relative_to_largest, weighted
 
 
 def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> jax.Array:
@@ -89,8 +89,8 @@ def softmax_cross_entropy(
     probabilities(who, labels)
     axes = class_axes(who, axis, a.shape)
     included = included_classes(who, where, a.shape, axes)
-    relative, log_normaliser = log_softmax(classes_last(a, axes), included)
-    terms = weighted(classes_last(y, axes), jnp.where(included, log_normaliser - relative, 0))
+    cost = jnp.where(included, -log_softmax(classes_last(a, axes), included), 0)
+    terms = weighted(classes_last(y, axes), cost)
     return jnp.sum(jnp.where(included, terms, 0), axis=-1)
 
 
@@ -144,10 +144,10 @@ def softmax_cross_entropy_with_integer_labels(
     a = classes_last(a, axes)
     classes = a.shape[-1]
     class_numbers(who, labels, classes, included, where)
-    relative, log_normaliser = log_softmax(a, included)
     y = jnp.asarray(labels, jnp.int32)
-    in_range = (y >= 0) & (y < classes)
-    index = jnp.where(in_range, y, 0)[..., None]
-    allowed = in_range & jnp.take_along_axis(jnp.asarray(included), index, axis=-1)[..., 0]
-    loss = (log_normaliser - jnp.take_along_axis(relative, index, axis=-1))[..., 0]
+    allowed = (y >= 0) & (y < classes)
+    y = jnp.where(allowed, y, 0)
+    if where is not None:
+        allowed &= jnp.take_along_axis(jnp.asarray(included), y[..., None], axis=-1, mode="promise_in_bounds")[..., 0]
+    loss = minus_log_softmax_at(relative_to_largest(a, included), y)
     return jnp.where(jnp.any(included, axis=-1), jnp.where(allowed, loss, jnp.nan), 0)

@@ -93,10 +93,10 @@ def _ctc(who: str, logits: Any, frames: Any, labels: Any, ends: Any, blank: int,
     padded, beyond = jnp.asarray(frames) != 0, jnp.asarray(ends) != 0
     y = jnp.where(beyond, blank, jnp.asarray(labels, jnp.int32))
     zero = number(who, "log_epsilon", zero, a.dtype, high=0)
-    relative, log_normaliser = log_softmax(jnp.where(padded[..., None], 0, a))
+    log_y = log_softmax(jnp.where(padded[..., None], 0, a))
     states = jnp.full((len(y), 2 * y.shape[1] + 1), blank, jnp.int32).at[:, 1::2].set(y)
     index = jnp.broadcast_to(states[:, None, :], (*a.shape[:2], states.shape[1]))
-    log_p = jnp.take_along_axis(relative - log_normaliser, index, axis=-1)
+    log_p = jnp.take_along_axis(log_y, index, axis=-1)
     # A label may follow the one before without a blank between them, unless the two are equal.
     skips = jnp.zeros(states.shape, bool).at[:, 3::2].set(y[:, 1:] != y[:, :-1])
     start = jnp.full(states.shape, zero).at[:, 0].set(0)  # as if a blank had come before the first frame

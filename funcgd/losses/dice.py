@@ -154,6 +154,6 @@ def _regions(who: str, predictions: Any, targets: Any, apply: bool, ignore: bool
     elif x.shape[-1] == 1:
         p, q = jax.nn.sigmoid(x), jax.nn.sigmoid(-x)
     else:
-        relative, log_normaliser = log_softmax(x)
-        p, q = jnp.exp(relative - log_normaliser), -jnp.expm1(relative - log_normaliser)
+        log_p = log_softmax(x)
+        p, q = jnp.exp(log_p), -jnp.expm1(log_p)
     return tuple(y[..., int(ignore) :] for y in (p, q, t))

@@ -74,7 +74,6 @@ def poly_loss_cross_entropy(
     epsilon = number(who, "epsilon", epsilon, a.dtype, -1)
     axes = class_axes(who, axis, a.shape)
     included = included_classes(who, where, a.shape, axes)
-    relative, log_normaliser = log_softmax(classes_last(a, axes), included)
-    cost = jnp.where(included, log_normaliser - relative, 0)  # −log ŷ
+    cost = jnp.where(included, -log_softmax(classes_last(a, axes), included), 0)  # −log ŷ
     terms = weighted(classes_last(y, axes), cost) - epsilon * classes_last(y, axes) * jnp.expm1(-cost)
     return jnp.sum(jnp.where(included, terms, 0), axis=-1)

@@ -56,8 +56,7 @@ def ranking_softmax_loss(
         same_shape(who, "weights", weights, "logits", logits)
         y = y * jnp.asarray(weights, y.dtype)
     included = included_classes(who, where, s.shape, class_axes(who, -1, s.shape))
-    relative, log_normaliser = log_softmax(s, included)
-    cost = jnp.where(included, log_normaliser - relative, 0)
+    cost = jnp.where(included, -log_softmax(s, included), 0)
     losses = jnp.sum(weighted(jnp.where(included, y, 0), cost), axis=-1)
     if reduce_fn is None:
         return losses

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from funcgd.losses.check import class_axes, included_classes, number, probabilities, wide
+from funcgd.losses.check import class_axes, classes_last, included_classes, number, probabilities, wide
 
 
 def smooth_labels(labels: Any, alpha: Any, *, axis: int | Sequence[int] | None = -1, where: Any = None) -> jax.Array:
@@ -39,7 +39,7 @@ def smooth_labels(labels: Any, alpha: Any, *, axis: int | Sequence[int] | None =
     probabilities(who, labels)
     alpha = number(who, "alpha", alpha, y.dtype, 0, 1)
     axes = class_axes(who, axis, y.shape, "labels")
-    included = jnp.asarray(included_classes(who, where, y.shape, axes, "labels"))
+    included = jnp.broadcast_to(included_classes(who, where, y.shape, axes, "labels"), classes_last(y, axes).shape)
     count = jnp.sum(included, axis=-1, dtype=y.dtype)
     share = jnp.expand_dims(alpha / jnp.maximum(count, 1), axes)
     mixed = (1 - alpha) * y + share

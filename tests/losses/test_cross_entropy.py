@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+import funcgd as fg
 from funcgd.losses import (
     sigmoid_binary_cross_entropy,
     softmax_cross_entropy,
@@ -137,6 +138,44 @@ def test_labels_of_any_kind():
     expected = softmax_cross_entropy(LOGITS, ONE_HOT)
     for labels in (ONE_HOT.astype(bool), ONE_HOT.astype(np.int8), ONE_HOT.tolist()):
         np.testing.assert_array_equal(softmax_cross_entropy(LOGITS, labels), expected)
+
+
+@pytest.mark.parametrize(
+    "logits", [[0.3, -1.0, 2.0, 0.5], [0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 1.0], [40.0, 0.0, 1.0, -3.0]]
+)
+def test_second_derivatives(logits, x64):
+    """diag ŷ − ŷŷᵀ where logits are equal, and with all digits where the right class is almost certain."""
+    y_hat = np.exp(np.array(logits) - max(logits))
+    y_hat /= y_hat.sum()
+    expected = np.diag(y_hat) - np.outer(y_hat, y_hat)
+    sums = np.array([y_hat[np.arange(4) != j].sum() for j in range(4)])
+    np.fill_diagonal(expected, y_hat * sums)  # ŷ(1 − ŷ)
+    for label in range(4):
+        one_hot = np.eye(4)[label]
+        for loss in (
+            lambda a, label=label: fg.softmax_cross_entropy_with_integer_labels(a, label),
+            lambda a, one_hot=one_hot: fg.softmax_cross_entropy(a, one_hot),
+        ):
+            found = jax.hessian(loss)(jnp.array(logits))
+            np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-30 if label == np.argmax(logits) else 1e-16)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda a: fg.softmax_cross_entropy_with_integer_labels(a, jnp.argmin(a, -1)),
+        lambda a: fg.softmax_cross_entropy(a, jnp.cos(a) ** 2),
+        lambda a: fg.poly_loss_cross_entropy(a, jnp.cos(a) ** 2),
+        lambda a: fg.kl_divergence(a, jnp.cos(a) ** 2),
+        lambda a: fg.ranking_softmax_loss(a, jnp.cos(a) ** 2),
+        lambda a: fg.cosine_similarity(a, jnp.cos(a)),
+        lambda a: fg.smooth_labels(jnp.cos(a) ** 2, 0.1),
+    ],
+)
+def test_programs_hold_no_constants_as_large_as_the_logits(loss):
+    """A language model has a billion logits: a mask of them in the program would be folded, copied and read."""
+    consts = jax.make_jaxpr(loss)(jnp.zeros((50, 70))).consts
+    assert sum(np.size(c) for c in consts) < 50
 
 
 def test_axes():
