@@ -5,6 +5,7 @@ Everything here computes in at least float32, whatever the dtype of its input.
 
 import contextlib
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -146,6 +147,26 @@ def _rescaled_sum_of_squares(parts: list[jax.Array], scale: jax.Array) -> jax.Ar
 
 def _sum_of_squares(parts: list[jax.Array]) -> jax.Array:
     return jnp.sum(jnp.stack([jnp.sum(part * part) for part in parts]))  # a chain of additions compiles slowly
+
+
+def full_precision(fun: Callable) -> Callable:
+    """`fun`, whose products of matrices have all digits of their dtype; TPUs and recent GPUs drop most by default.
+
+    For what a solver computes by itself. What it calls is changed alike, so `fun` must not call the user's functions,
+    whose precision is for the user to choose.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from funcgd.core import numerics
+    >>> "HIGHEST" in str(jax.make_jaxpr(numerics.full_precision(jnp.dot))(jnp.ones(2), jnp.ones(2)))
+    True
+    """
+
+    @functools.wraps(fun)
+    def precise(*args: Any, **options: Any) -> Any:
+        with jax.default_matmul_precision("highest"):
+            return fun(*args, **options)
+
+    return precise
 
 
 def float64_mode(on: bool = True) -> contextlib.AbstractContextManager:

@@ -10,6 +10,7 @@ from funcgd.core import tree
 from funcgd.core.coordinates import from_vector, to_vector
 from funcgd.core.fields import field, number
 from funcgd.core.method import Evaluation
+from funcgd.core.numerics import full_precision
 from funcgd.core.stop import StopReason
 from funcgd.core.types import Params, Scalar
 from funcgd.core.values import value
@@ -91,11 +92,11 @@ class ADMM:
         largest = jnp.where(largest > 0, largest, 1)
         rho = self._penalty(state, largest)
         # With y = x + d: (H + ρ) d = −∇f(x) − ρu
-        d = q @ ((q.T @ (-g - rho * state.dual)) / (state.eigenvalues + rho))
+        d = _through(q, 1 / (state.eigenvalues + rho), -g - rho * state.dual)
         raised = v + d + state.dual
         x_next = self.regularizer.prox(from_vector(raised, x), 1 / rho)
         after = to_vector(x_next)
-        predicted = g + q @ (state.eigenvalues * (q.T @ (after - v)))
+        predicted = g + _through(q, state.eigenvalues, after - v)
         wrong = ~state.first & is_mispredicted(state.predicted, g, largest * jnp.linalg.norm(v))
         code = jnp.where(wrong, jnp.int32(StopReason.NOT_QUADRATIC), jnp.int32(0))
         eta = jnp.asarray(1 / largest, real)
@@ -110,3 +111,9 @@ class ADMM:
             return jnp.asarray(self.penalty, largest.dtype)
         smallest = jnp.maximum(jnp.min(state.eigenvalues), LEAST_CONDITION * largest)
         return jnp.sqrt(smallest * largest)
+
+
+@full_precision
+def _through(vectors: jax.Array, values: jax.Array, x: jax.Array) -> jax.Array:
+    """The product of x with the matrix of these eigenvectors and eigenvalues."""
+    return vectors @ (values * (vectors.T @ x))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from funcgd.core.coordinates import from_vector, to_vector
+from funcgd.core.numerics import full_precision
 from funcgd.core.pairs import has_curvature
 from funcgd.core.types import Params
 from funcgd.core.values import value
@@ -60,9 +61,11 @@ class BFGS(LineSearchMethod):
         shape = jax.eval_shape(to_vector, x)
         return BFGSMemory(jnp.eye(shape.size, dtype=shape.dtype), jnp.int32(0))
 
+    @full_precision
     def direction(self, memory: BFGSMemory, x: Params, grads: Params) -> Params:
         return from_vector(-memory.inverse @ to_vector(grads), x)
 
+    @full_precision
     def learn(self, memory: BFGSMemory, step: Step) -> BFGSMemory:
         s, y = to_vector(step.s), to_vector(step.y)
         good, curvature = has_curvature(s @ y, s @ s, y @ y)

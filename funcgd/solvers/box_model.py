@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from funcgd.core import tree
+from funcgd.core.numerics import full_precision
 from funcgd.core.pairs import has_curvature
 
 
@@ -32,6 +33,7 @@ def no_model(n: int, m: int, dtype: jax.typing.DTypeLike) -> Model:
     return Model(rows, rows, jnp.zeros(m, dtype), square, square, jnp.ones((), dtype), jnp.int32(0))
 
 
+@full_precision
 def learn_pair(model: Model, s: jax.Array, y: jax.Array) -> Model:
     """The model with another pair in place of the oldest, unless its curvature is too small."""
     good, curvature = has_curvature(s @ y, s @ s, y @ y)
@@ -57,6 +59,7 @@ def forget_pairs(model: Model, when: jax.Array) -> Model:
     return jax.tree.map(lambda a: jnp.where(when, 0, a), model)._replace(theta=jnp.where(when, 1, model.theta))
 
 
+@full_precision
 def minimizer(model: Model, x: jax.Array, g: jax.Array, lower: jax.Array, upper: jax.Array) -> jax.Array:
     """A point of the box that is low for g·z + zᵀBz/2, z = x̄ − x; B = θI − W K⁻¹ Wᵀ, W = [Y θS].
 

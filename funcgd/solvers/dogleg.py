@@ -3,11 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from funcgd.core.numerics import divide
+from funcgd.core.numerics import divide, full_precision
 from funcgd.solvers.hessian import cholesky, cholesky_solve
 from funcgd.solvers.truncated_cg import ModelStep, to_boundary, truncated_cg
 
 
+@full_precision
 def dogleg(h: jax.Array, g: jax.Array, tolerance: jax.Array, radius: jax.Array, max_products: int | None) -> ModelStep:
     """The step of Powell's dogleg for the model gᵀp + ½pᵀHp in the ball ‖p‖ ≤ radius.
 

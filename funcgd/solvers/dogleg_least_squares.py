@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from funcgd.core import tree
 from funcgd.core.fields import as_count, number, static
-from funcgd.core.numerics import divide
+from funcgd.core.numerics import divide, full_precision
 from funcgd.core.types import Scalar
 from funcgd.core.values import value
 from funcgd.solvers.dogleg import two_lines
@@ -77,6 +77,7 @@ class DoglegLeastSquares(ResidualMethod):
         radius = next_radius(verdict, control.radius, control.length)
         return Region(jnp.where(verdict.first, begin, radius), control.length)
 
+    @full_precision
     def propose(self, at: Point, scale: jax.Array, control: Region, bend: Callable) -> Proposal:
         del bend
         # In units of ‖r‖ and of D, where the columns are not longer than 1, so that squares stay in range.

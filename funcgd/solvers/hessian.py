@@ -50,6 +50,7 @@ def cholesky_solve(lower: jax.Array, b: jax.Array) -> jax.Array:
     return jax.scipy.linalg.cho_solve((lower, True), b)
 
 
+@numerics.full_precision
 def absolute_solve(matrix: jax.Array, b: jax.Array) -> jax.Array:
     """The x with |A|x = b, where |A| has the absolute eigenvalues of the symmetric A, none of them nearly 0.
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from funcgd.core.coordinates import from_vector, to_vector
 from funcgd.core.least_squares import half_square
+from funcgd.core.numerics import full_precision
 from funcgd.core.types import Params
 
 
@@ -31,6 +32,7 @@ class Point(NamedTuple):
         """(), bool: whether a step can start here."""
         return jnp.isfinite(self.value) & jnp.all(jnp.isfinite(self.columns)) & jnp.all(jnp.isfinite(self.gradient))
 
+    @full_precision
     def decrease(self, p: jax.Array) -> jax.Array:
         """(), ½‖r‖² − ½‖r + Jp‖²."""
         change = self.jacobian @ p
@@ -59,7 +61,7 @@ def linearize(residuals: Callable, x: Params, args: tuple) -> tuple[Point, Any]:
 
         r, jacobian, aux = jax.vmap(forward, out_axes=(None, 1, None))(jnp.eye(v.size, dtype=v.dtype))
     columns = jnp.sqrt(jnp.sum(jacobian**2, 0))
-    return Point(v, half_square(r), jacobian.T @ r, r, jacobian, columns), aux
+    return Point(v, half_square(r), full_precision(jnp.dot)(r, jacobian), r, jacobian, columns), aux
 
 
 def in_coordinates(residuals: Callable, x: Params, args: tuple) -> Callable:
@@ -67,6 +69,7 @@ def in_coordinates(residuals: Callable, x: Params, args: tuple) -> Callable:
     return lambda v: residuals(from_vector(v, x), args)
 
 
+@full_precision
 def damped(jacobian: jax.Array, scale: jax.Array, damping: jax.Array) -> Callable:
     """y ↦ the p that minimises ‖y + Jp‖² + λ‖Dp‖², by orthogonal triangles, so that no condition number is squared.
 
@@ -78,9 +81,10 @@ def damped(jacobian: jax.Array, scale: jax.Array, damping: jax.Array) -> Callabl
     n = scale.size
     rows = jnp.concatenate([jacobian / scale, jnp.sqrt(damping) * jnp.eye(n, dtype=jacobian.dtype)])
     q, triangle = jnp.linalg.qr(rows)
-    return lambda y: jax.scipy.linalg.solve_triangular(triangle, -(y @ q[: y.size])) / scale
+    return full_precision(lambda y: jax.scipy.linalg.solve_triangular(triangle, -(y @ q[: y.size])) / scale)
 
 
+@full_precision
 def shortest(jacobian: jax.Array, residuals: jax.Array, scale: jax.Array) -> jax.Array:
     """The p of the least ‖Dp‖ among those that minimise ‖r + Jp‖: singular values below rounding count as 0."""
     matrix, r = jacobian / scale, residuals

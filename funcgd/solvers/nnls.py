@@ -20,6 +20,7 @@ class _State(NamedTuple):
     code: jax.Array  # (), int32: 0 while it runs
 
 
+@numerics.full_precision
 def nnls(a: Any, b: Any, *, max_steps: int | None = None) -> Result:
     """Solve linear least squares with non-negative coefficients, exactly up to rounding, by Lawson and Hanson.
 

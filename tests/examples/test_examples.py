@@ -118,6 +118,14 @@ def test_sweep(capsys):
     assert "The best: sgd(learning_rate=0.3, momentum=0.9)" in shown
 
 
+def test_language_model(capsys):
+    """Smaller: what is learnt in so few steps is more than how often each letter comes, and more by Muon."""
+    with jax.numpy_dtype_promotion("standard"):
+        ends = load("language_model").main(width=32, layers=1, context=32, count=60_000, batch_size=8)
+    assert 2 < ends["Muon"] < ends["AdamW"] < 6.58  # log₂ 96
+    assert "layers/attend  muon" in capsys.readouterr().out
+
+
 def test_race(tmp_path, capsys):
     """Methods that know the curvature need a hundredth of the steps."""
     with jax.numpy_dtype_promotion("standard"):
