@@ -22,7 +22,9 @@ import funcgd as fg
 from funcgd.core.numerics import float64_mode
 
 TOLERANCE, MEMORY, MAX_STEPS = 1e-6, 10, 2000
-HURRY = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}  # as docs/solvers.md advises
+HURRY: dict[str, Any] = {"xla_backend_optimization_level": 0}  # as docs/solvers.md advises
+if jax.__version_info__ < (0, 12):
+    HURRY["xla_cpu_use_fusion_emitters"] = False
 
 
 def valley(x: Any) -> jax.Array:

@@ -12,24 +12,16 @@ import pytest
 from funcgd.core.numerics import float64_mode
 
 # Tests compile thousands of programs and run each a few times: what XLA spends on good code is three fifths of that
-# time. These flags are of one jaxlib or another, and one that is unknown ends the process: so they are tried first.
-COMPILE_FAST = (
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-)
+# time. One that a jaxlib does not know ends the process, so they are tried first. The older emitters are gone in 0.12.
+WITHOUT_EFFORT = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+COMPILE_FAST = (f"{WITHOUT_EFFORT} --xla_cpu_use_fusion_emitters=false", WITHOUT_EFFORT, "")
 
 
 def pytest_configure(config):
     """Programs are compiled in little time, for all processes of a run, and for the runs after it: on disk, in pytest's
     cache. With XLA_FLAGS set, be it to nothing, the compiler is the one that users have."""
     if "XLA_FLAGS" not in os.environ:  # those of a worker are its parent's
-        flags = {"XLA_FLAGS": COMPILE_FAST}
-        trial = subprocess.run(
-            [sys.executable, "-c", "import jax; jax.devices()"],
-            env=os.environ | flags,
-            check=False,
-            capture_output=True,
-        )
-        os.environ.update(flags if trial.returncode == 0 else {"XLA_FLAGS": ""})
+        os.environ["XLA_FLAGS"] = next(filter(_are_known, COMPILE_FAST))
     jax.config.update("jax_traceback_in_locations_limit", 0)  # programs need not know the lines that they come from
     gc.set_threshold(100_000)  # what JAX keeps is much, and each collection looks through all of it
     cache = getattr(config, "cache", None)  # None with -p no:cacheprovider
@@ -39,6 +31,12 @@ def pytest_configure(config):
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
         # Another process may be just writing what one reads; then it compiles for itself.
         config.addinivalue_line("filterwarnings", "ignore:Error reading persistent compilation cache entry")
+
+
+def _are_known(flags):
+    program = [sys.executable, "-c", "import jax; jax.devices()"]
+    trial = subprocess.run(program, env=os.environ | {"XLA_FLAGS": flags}, check=False, capture_output=True)
+    return not flags or trial.returncode == 0
 
 
 @pytest.fixture(autouse=True)

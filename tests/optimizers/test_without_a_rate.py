@@ -94,7 +94,7 @@ def test_the_first_estimate_may_be_wrong_by_orders_of_magnitude(name):
     minimiser = jnp.array([5.0, -2.0, 1.0])
     runs = jax.vmap(functools.partial(descend, bowl), in_axes=(0, None, None, None))
     _, values = runs(stack, jnp.ones(3), minimiser, jnp.float32(1.0))
-    left = 1e-3 if name == "mechanize" else 1e-4
+    left = 1e-2 if name == "mechanize" else 1e-4
     assert (values[:, -1] < left * values[:, 0]).all(), values[:, -1]
 
 

@@ -200,11 +200,11 @@ def test_examples_of_weight_zero_say_nothing():
 
 def test_gradients_of_examples_in_the_memory_of_a_few():
     """256 gradients of 64 · 64 numbers are 4 MiB; four of them are enough at a time."""
-    params, x = jnp.eye(64) / 8, jnp.ones((256, 64))
+    params, x = jnp.eye(64) / 8, jax.random.normal(jax.random.key(0), (256, 64))
 
     def temporary_bytes(size):
         f = micro_grad(lambda w, x: jnp.sum(jnp.tanh(x @ w) ** 2), microbatch_size=size, transform_fn=jnp.tanh)
-        return jax.jit(lambda w: f(w, x)[0]).lower(params).compile().memory_analysis().temp_size_in_bytes
+        return jax.jit(lambda w, x: f(w, x)[0]).lower(params, x).compile().memory_analysis().temp_size_in_bytes
 
     assert temporary_bytes(4) < temporary_bytes(None) / 8
 
