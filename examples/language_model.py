@@ -46,7 +46,8 @@ def logits(params, tokens):
         x += jax.nn.dot_product_attention(normed(q), normed(k), v, is_causal=True).reshape(x.shape) @ w["mix"]
         return x + jax.nn.gelu(normed(x) @ w["up"]) @ w["down"], None
 
-    x, _ = jax.lax.scan(layer, params["embed"][tokens] + params["place"][: tokens.shape[1]], params["layers"])
+    embedded = jax.nn.one_hot(tokens, LETTERS, dtype=params["embed"].dtype) @ params["embed"]
+    x, _ = jax.lax.scan(layer, embedded + params["place"][: tokens.shape[1]], params["layers"])
     return normed(x) @ params["last"]
 
 
@@ -62,12 +63,10 @@ def main(width=64, layers=2, context=64, count=400_000, batch_size=32, epochs=1)
     steps = epochs * -(-len(training) // batch_size)
     loss = bits if jax.default_backend() == "cpu" else fg.mixed_precision(bits, "bfloat16")  # which CPUs are slow at
     slow, fast = (fg.warmup_cosine_decay_schedule(0.0, peak, steps // 10, steps) for peak in (2e-3, 0.02))
-    txs = {
-        "AdamW": fg.adamw(slow),
-        "Muon": fg.muon(fast, adam_learning_rate=slow, muon_weight_dimension_numbers="layers/*"),
-    }
+    muon = fg.muon(fast, adam_learning_rate=slow, muon_weight_dimension_numbers="layers/*")
+    txs = {"AdamW": fg.adamw(slow), "Muon": muon}
     params, key = init(jax.random.key(0), context, width, layers), jax.random.key(1)
-    print(fg.group_table(params, txs["Muon"].labels))
+    print(fg.group_table(params, muon.labels))
     options = {"batch_size": batch_size, "epochs": epochs, "key": key, "validation": held_out}
     runs = {name: fg.fit(loss, params, tx, training, **options) for name, tx in txs.items()}
     ends = {name: float(run.history["validation"]["loss"][-1]) for name, run in runs.items()}

@@ -131,5 +131,5 @@ def _eigenvalues(
     values, columns = found.eigh()
     top = columns[:, ::-1][:, :k]
     trained = partition.split(packed)[0]
-    vectors = jax.vmap(lambda v: from_vector(v, trained))(top.T @ found.basis)
+    vectors = jax.vmap(lambda v: from_vector(v, trained))(jnp.matmul(top.T, found.basis, precision="highest"))
     return HessianEigenvalues(values[::-1][:k], found.left * jnp.abs(top[-1]), vectors)

@@ -67,13 +67,17 @@ def lanczos(product: Callable[[jax.Array], jax.Array], n: int, steps: int, key: 
         stuck = beta <= 8 * eps * n**0.5 * largest
         fresh = _beside(basis, jax.random.normal(key, (n,), dtype))
         rest = jnp.where(stuck, fresh, rest)
-        return (basis, rest / _norm(rest), largest), (jnp.vdot(q, image), jnp.where(stuck, 0, beta))
+        return (basis, rest / _norm(rest), largest), (
+            jnp.vdot(q, image, precision="highest"),
+            jnp.where(stuck, 0, beta),
+        )
 
     start = (jnp.zeros((steps, n), dtype), first / _norm(first), jnp.zeros((), dtype))
     (basis, *_), (alpha, beta) = jax.lax.scan(advance, start, (jnp.arange(steps, dtype=jnp.int32), keys[1:]))
     return Tridiagonal(alpha, beta[:-1], beta[-1], basis)
 
 
+@numerics.full_precision
 def _beside(basis: jax.Array, v: jax.Array) -> jax.Array:
     """v without its part in the basis; twice is enough, to the last digits."""
     for _ in range(2):
