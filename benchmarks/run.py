@@ -5,7 +5,9 @@ import engine
 import hypergradients
 import imports
 import jax
+import large
 import least_squares
+import losses
 import many_small_problems
 import muon
 import optax
@@ -16,7 +18,7 @@ import updates
 
 if __name__ == "__main__":
     print(f"jax {jax.__version__}, optax {optax.__version__}, {jax.devices()[0].device_kind}")
-    modules = (imports, updates, muon, training, engine, sweep, hypergradients, solvers, least_squares)
+    modules = (imports, losses, updates, large, muon, training, engine, sweep, hypergradients, solvers, least_squares)
     for module in (*modules, many_small_problems, backprop_cost):
         print(f"\n{'=' * 100}\n{module.__doc__}")
         module.main()

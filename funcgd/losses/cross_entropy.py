@@ -16,7 +16,7 @@ from funcgd.losses.check import (
     same_shape,
     wide,
 )
-from funcgd.losses.softmax import log_softmax, minus_log_softmax_at, relative_to_largest, weighted
+from funcgd.losses.softmax import minus_log_softmax, minus_log_softmax_at, relative_to_largest, weighted
 
 
 def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> jax.Array:
@@ -89,9 +89,8 @@ def softmax_cross_entropy(
     probabilities(who, labels)
     axes = class_axes(who, axis, a.shape)
     included = included_classes(who, where, a.shape, axes)
-    cost = jnp.where(included, -log_softmax(classes_last(a, axes), included), 0)
-    terms = weighted(classes_last(y, axes), cost)
-    return jnp.sum(jnp.where(included, terms, 0), axis=-1)
+    r = relative_to_largest(classes_last(a, axes), included)
+    return minus_log_softmax(r, jnp.where(included, classes_last(y, axes), 0))
 
 
 def safe_softmax_cross_entropy(logits: Any, labels: Any) -> jax.Array:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from funcgd.losses.check import class_axes, first_bad, included_classes, known, same_shape, wide
-from funcgd.losses.softmax import log_softmax, weighted
+from funcgd.losses.softmax import minus_log_softmax, relative_to_largest
 
 
 def ranking_softmax_loss(
@@ -56,8 +56,7 @@ def ranking_softmax_loss(
         same_shape(who, "weights", weights, "logits", logits)
         y = y * jnp.asarray(weights, y.dtype)
     included = included_classes(who, where, s.shape, class_axes(who, -1, s.shape))
-    cost = jnp.where(included, -log_softmax(s, included), 0)
-    losses = jnp.sum(weighted(jnp.where(included, y, 0), cost), axis=-1)
+    losses = minus_log_softmax(relative_to_largest(s, included), jnp.where(included, y, 0))
     if reduce_fn is None:
         return losses
     if where is None:

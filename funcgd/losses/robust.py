@@ -61,12 +61,18 @@ def log_cosh(predictions: Any, targets: Any = None) -> jax.Array:
     >>> fg.log_cosh(jnp.array([1e-3, 1.0, 1e4])).tolist()  # doctest: +NUMBER
     [5.0e-07, 0.43378, 9999.307]
     """
-    error = difference("log_cosh", predictions, targets)
-    near = jnp.abs(error) < 1
-    half = 0.5 * jnp.where(near, error, 0)
-    far = jnp.abs(jnp.where(near, 1, error))
-    # cosh e = 1 + 2 sinh²(e/2), where 1 + e⁻²ᵉ would round the square of a small error away
-    return jnp.where(near, jnp.log1p(2 * jnp.sinh(half) ** 2), far + jnp.log1p(jnp.exp(-2 * far)) - jnp.log(2.0))
+    return _log_cosh(difference("log_cosh", predictions, targets))
+
+
+@jax.custom_jvp
+def _log_cosh(e: jax.Array) -> jax.Array:
+    """With t = e^−|e| − 1: cosh e = 1 + t²/(2(1 + t)), where 1 + e⁻²ᵉ would round the square of a small error away."""
+    size = jnp.abs(e)
+    t, near = jnp.expm1(-size), size < 1
+    return jnp.where(near, 0, size) + jnp.log1p(jnp.where(near, t * t / (2 * (1 + t)), t * (2 + t) / 2))
+
+
+_log_cosh.defjvps(lambda de, _, e: jnp.tanh(e) * de)
 
 
 def quantile_loss(predictions: Any, targets: Any, quantile: Any = 0.5) -> jax.Array:

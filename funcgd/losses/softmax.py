@@ -34,20 +34,40 @@ def log_softmax(a: jax.Array, included: Any = None) -> jax.Array:
 
 @jax.custom_jvp
 def _log_softmax(r: jax.Array) -> jax.Array:
-    """r − log Σ e^r, where max r = 0: one such term is 1 exactly, so the log is log1p(Σ of the others)."""
-    largest = r == 0
-    others = jnp.sum(jnp.where(largest, 0, jnp.exp(r)), axis=-1, keepdims=True)
-    ties = jnp.sum(jnp.where(largest, jnp.ones_like(r), 0), axis=-1, keepdims=True)
-    return r - jnp.log1p(others + (ties - 1))
+    return r - jnp.log1p(_rest(r))
 
 
 @_log_softmax.defjvp
 def _log_softmax_derivative(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
-    """ṡⱼ = (1 − ŷⱼ)ṙⱼ − Σₖ≠ⱼ ŷₖṙₖ, with 1 − ŷ = −expm1(s) in full."""
+    """ṡⱼ = (1 − ŷⱼ)ṙⱼ − Σₖ≠ⱼ ŷₖṙₖ, where 1 − ŷ is −expm1(s)."""
     (r,), (dr,) = primals, tangents
     s = _log_softmax(r)
     terms = jnp.exp(s) * dr
     return s, -jnp.expm1(s) * dr - (jnp.sum(terms, axis=-1, keepdims=True) - terms)
+
+
+@jax.custom_jvp
+def minus_log_softmax(r: jax.Array, y: jax.Array) -> jax.Array:
+    """−Σⱼ yⱼ log softmax(r)ⱼ = (Σⱼ yⱼ)·log Σ e^r − Σⱼ yⱼrⱼ over the last axis, where max r = 0 and 0 · ∞ = 0."""
+    return jnp.sum(y, axis=-1) * jnp.log1p(_rest(r))[..., 0] - jnp.sum(weighted(y, r), axis=-1)
+
+
+@minus_log_softmax.defjvp
+def _minus_log_softmax_derivative(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+    """Σⱼ (Yŷⱼ − yⱼ)ṙⱼ − Σⱼ ẏⱼ log ŷⱼ with Y = Σⱼ yⱼ; where ŷⱼ is near 1, as (Y − yⱼ) − Y(1 − ŷⱼ)."""
+    (r, y), (dr, dy) = primals, tangents
+    s, total = _log_softmax(r), jnp.sum(y, axis=-1, keepdims=True)
+    y_hat = jnp.exp(s)
+    slope = jnp.where(y_hat > 0.5, (total - y) + total * jnp.expm1(s), total * y_hat - y)
+    costs = jnp.where((y == 0) & jnp.isinf(s), 0, -s)
+    return minus_log_softmax(r, y), jnp.sum(slope * dr, axis=-1) + jnp.sum(costs * dy, axis=-1)
+
+
+def _rest(r: jax.Array) -> jax.Array:
+    """Σ e^r − 1, shape (…, 1): the sum without one of the largest terms, which is 1 exactly."""
+    largest = r == 0
+    others = jnp.sum(jnp.where(largest, 0, jnp.exp(r)), axis=-1, keepdims=True)
+    return others + (jnp.sum(jnp.where(largest, jnp.ones_like(r), 0), axis=-1, keepdims=True) - 1)
 
 
 @jax.custom_jvp
