@@ -18,7 +18,7 @@ from funcgd.core.types import Params
 from funcgd.core.validate import check_key, check_watched
 from funcgd.data.as_source import as_source
 from funcgd.data.sources import Run, Source
-from funcgd.training import objective
+from funcgd.training import objective, partition
 from funcgd.training.checkpoint import Checkpoint
 from funcgd.training.chunk import run_chunk
 from funcgd.training.history import History, Log
@@ -27,7 +27,7 @@ from funcgd.training.progress import Display
 from funcgd.training.report import ChunkReport
 from funcgd.training.standing import Saves, Standing, best_of
 from funcgd.training.state import TrainState
-from funcgd.training.step import TrainStep, make_step
+from funcgd.training.step import TrainStep, step_of
 from funcgd.training.validation import validate
 
 PASSING = {StopReason.RUNNING, StopReason.MAX_STEPS, StopReason.WALL_TIME, StopReason.INTERRUPTED}
@@ -106,7 +106,7 @@ def fit(
     hooks = (on_chunk,) if callable(on_chunk) else tuple(on_chunk)
     _check(key, epochs, stop, held_out, metrics, history, hooks, checkpoint)
     per_epoch = source.steps_per_epoch("fit", batch_size)
-    step = make_step(loss, tx)
+    step = step_of("fit", loss, tx)
     guards = step.tx.guards
     check_watched("fit", step.tx.watches, held_out is not None)
     order_key, run = _begin(step, params, key, stop, Log(history.every))
@@ -235,6 +235,7 @@ def _begin(step: TrainStep, params: Any, key: jax.Array, stop: StopRule | None, 
         state = params
     else:
         model_state = objective.initial_model_state(step.loss)
+        partition.pack("fit", "params", params)  # for its errors
         state = TrainState.create(params, step.tx, key=run_key, model_state=model_state)
     rule_state = () if stop is None else stop.init()
     done = int(state.step)

@@ -113,9 +113,14 @@ def make_step(loss: Callable, tx: Any, *, norms: bool = False) -> TrainStep:
     >>> float(state.params), float(metrics["loss"])
     (2.5, 10.0)
     """
+    return step_of("make_step", loss, tx, norms)
+
+
+def step_of(who: str, loss: Any, tx: Any, norms: bool = False) -> TrainStep:
+    """The step of `make_step`, for the function `who` that the user has called."""
     if not callable(loss):
-        raise TypeError(f"make_step: `loss` must be a function (params, batch) → value, got {loss!r}.")
-    return TrainStep(loss, as_transform("make_step", tx), norms)
+        raise TypeError(f"{who}: `loss` must be a function (params, batch) → value, got {loss!r}.")
+    return TrainStep(loss, as_transform(who, tx), norms)
 
 
 def ascent(grads: Any) -> Any:

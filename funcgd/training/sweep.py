@@ -23,7 +23,7 @@ from funcgd.training import objective, partition, population
 from funcgd.training.interrupt import Interruptible
 from funcgd.training.progress import Display
 from funcgd.training.state import TrainState
-from funcgd.training.step import TrainStep, make_step
+from funcgd.training.step import TrainStep, step_of
 from funcgd.training.sweep_slice import Course, train_slice
 from funcgd.training.sweep_table import Sweep, gather
 
@@ -93,7 +93,7 @@ def sweep(
     held_out = None if validation is None else as_source("sweep", "validation", validation)
     _check(init, keys, epochs, held_out, metrics, stop, members_at_once)
     layout = source.layout(check_batch_size("sweep", batch_size, source.n))
-    tx = make_step(loss, tx).tx
+    tx = step_of("sweep", loss, tx).tx
     size = population_size("sweep", "tx", tx)
     one = unstack(_taken(tx, np.zeros(1, np.int32)))[0] if size else tx
     check_watched("sweep", one.watches, held_out is not None)

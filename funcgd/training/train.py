@@ -11,7 +11,7 @@ from funcgd.core.types import Batch
 from funcgd.core.validate import leading_axis
 from funcgd.training.segments import scan_in_segments
 from funcgd.training.state import TrainState
-from funcgd.training.step import TrainStep, make_step
+from funcgd.training.step import TrainStep, step_of
 
 
 def train(
@@ -48,7 +48,7 @@ def train(
     leading_axis("train", "batches", batches)
     if segment is not None and (isinstance(segment, bool) or not isinstance(segment, (int, np.integer)) or segment < 1):
         raise ValueError(f"train: `segment` must be None or an integer of at least 1, got {segment!r}.")
-    return _scan(make_step(loss, tx), state, batches, segment)
+    return _scan(step_of("train", loss, tx), state, batches, segment)
 
 
 @functools.partial(jax.jit, static_argnames="segment")

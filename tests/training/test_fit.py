@@ -214,6 +214,20 @@ def test_bad_input(options, words):
     assert all(word in str(raised.value) for word in ("fit", *words))
 
 
+@pytest.mark.parametrize(
+    ("tx", "options", "message"),
+    [
+        (fg.adam, {}, "fit: expected a transform, got its class `adam`"),
+        ("adam", {}, "fit: expected a transform"),
+        (fg.sgd(0.1), {"params": {"w": np.ones(3, int)}}, "fit: `params` has no floating array.*Integers do not train"),
+        (fg.sgd(0.1), {"params": {"w": 0.5}}, r"fit: `params\['w'\]` is a Python float"),
+    ],
+)
+def test_what_cannot_train_is_refused(tx, options, message):
+    with pytest.raises(TypeError, match=message):
+        fit(tx, **options)
+
+
 def test_double_precision_input_becomes_single_without_a_word():
     doubles = jax.tree.map(lambda x: x.astype(np.float64), DATA)
     run = fit(fg.sgd(0.1), doubles, params={"w": np.zeros(3)})  # warnings are errors here
