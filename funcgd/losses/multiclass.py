@@ -61,7 +61,7 @@ def against_label(who: str, scores: Any, labels: Any) -> tuple[jax.Array, jax.Ar
     axes = class_axes(who, -1, s.shape, "scores")
     integer_labels(who, labels, s.shape, axes, name="scores")
     classes = s.shape[-1]
-    class_numbers(who, labels, classes, np.ones(s.shape, bool), None)
+    class_numbers(who, labels, classes, np.ones(1, bool), None)
     right = jnp.arange(classes, dtype=jnp.int32) == jnp.asarray(labels, jnp.int32)[..., None]
     own = jnp.sum(jnp.where(right, s, 0), axis=-1, keepdims=True)
     return s - own, right, jnp.any(right, axis=-1)
