@@ -78,7 +78,7 @@ class Store:
         self._pending: concurrent.futures.Future | None = None
         self._last_good: int | None = None  # step of the latest checkpoint that was saved or restored here
         self._damaged: list[str] = []  # names of those that the next save puts aside
-        self._unfinished: list[str] = []  # and of those that it removes
+        self._unfinished: set[str] = set()  # and of those that every save removes, as late writes may make them anew
 
     def save(self, step: int, tree: Any, history: dict[str, Any], arguments: dict[str, Any]) -> None:
         """Begin to save; returns when all is copied, while it is being written.
@@ -161,7 +161,7 @@ class Store:
         except Exception as error:
             if unfinished is not None:
                 folder.remove(unfinished, strict=False)
-                self._unfinished.append(os.path.basename(unfinished))  # Orbax may have threads that still write to it
+                self._unfinished.add(os.path.basename(unfinished))  # Orbax may have threads that still write to it
             last = self._last_good
             good = "there is no good one" if last is None else f"the last good one is of step {last}"
             raise CheckpointError(
@@ -174,8 +174,8 @@ class Store:
         while self._damaged:
             self._folder.put_aside(self._damaged[0])
             self._damaged.pop(0)
-        while self._unfinished:
-            self._folder.remove(self._unfinished.pop(), strict=False)
+        for name in self._unfinished:
+            self._folder.remove(name, strict=False)
 
     def restore(self, like: Any, arguments: dict[str, Any]) -> Saved | None:
         """The newest complete and undamaged checkpoint, or None if nothing has been saved.
@@ -194,8 +194,9 @@ class Store:
         """
         self.wait()
         wanted = form.leaves_by_path(self._who, like)
-        known, self._unfinished, self._damaged, damage = self._unfinished, self._folder.unfinished(), [], []
-        for name in set(self._unfinished).difference(known):
+        self._damaged, damage = [], []
+        for name in sorted(set(self._folder.unfinished()) - self._unfinished):
+            self._unfinished.add(name)
             self._warn(
                 f"{name!r} is unfinished: saving step {step_of(name)} was interrupted. It is not used; "
                 "the next save removes it."

@@ -364,6 +364,22 @@ def test_an_unfinished_save_is_reported_and_left_out(tmp_path):
         assert restore(tmp_path) is None  # nothing was ever complete
 
 
+def test_what_late_writes_of_a_failed_save_make_anew_is_removed_without_a_word(tmp_path, monkeypatch):
+    with fg.Checkpoint(tmp_path, every=10).open() as store:
+        monkeypatch.setattr(store._orbax, "write", lambda *_: 1 / 0)
+        store.save(5, state(5), past(5), RUN)
+        with pytest.raises(fg.CheckpointError, match="saving the checkpoint of step 5"):
+            store.wait()
+        monkeypatch.undo()
+        for step in (10, 20):
+            (tmp_path / "5.unfinished").mkdir()
+            store.save(step, state(step), past(step), RUN)
+            store.wait()
+            assert "5.unfinished" not in os.listdir(tmp_path)
+        (tmp_path / "5.unfinished").mkdir()
+        check(store.restore(state(0), RUN), 20)  # warnings are errors here
+
+
 def test_killed_at_any_moment(tmp_path):
     """What was known to be on disk is there after SIGKILL, or something newer, complete in every part."""
     done = 0
