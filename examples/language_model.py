@@ -25,12 +25,12 @@ def text(count):
 
 def init(key, context, width, layers):
     shapes = {"attend": (3, width, width), "mix": (width, width), "up": (width, 4 * width), "down": (4 * width, width)}
-    keys = jax.random.split(key, 6)
-    weights = {name: (layers, *shape) for name, shape in shapes.items()}
+    *keys, for_embed, for_place = jax.random.split(key, len(shapes) + 2)
     weights = {
-        name: jax.random.normal(k, s) * s[-2] ** -0.5 for (name, s), k in zip(weights.items(), keys, strict=False)
+        name: jax.random.normal(k, (layers, *shape)) * shape[-2] ** -0.5
+        for k, (name, shape) in zip(keys, shapes.items(), strict=True)
     }
-    embed, place = jax.random.normal(keys[4], (LETTERS, width)), jax.random.normal(keys[5], (context, width))
+    embed, place = jax.random.normal(for_embed, (LETTERS, width)), jax.random.normal(for_place, (context, width))
     return {"embed": embed, "place": place, "layers": weights, "last": jnp.zeros((width, LETTERS))}
 
 

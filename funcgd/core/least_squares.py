@@ -8,7 +8,6 @@ import jax.numpy as jnp
 
 from funcgd.core.coordinates import to_vector
 from funcgd.core.fields import describe, static
-from funcgd.core.numerics import full_precision
 from funcgd.core.types import Params
 from funcgd.core.validate import is_inexact
 from funcgd.core.values import value
@@ -93,7 +92,6 @@ def residuals_of(who: str, fun: Callable) -> Callable:
     return found
 
 
-@full_precision
 def half_square(r: jax.Array) -> jax.Array:
     """½ Σ rᵢ², in the dtype of r."""
-    return jnp.vdot(r, r) / 2
+    return jnp.vdot(r, r, precision="highest") / 2

@@ -67,10 +67,8 @@ def lanczos(product: Callable[[jax.Array], jax.Array], n: int, steps: int, key: 
         stuck = beta <= 8 * eps * n**0.5 * largest
         fresh = _beside(basis, jax.random.normal(key, (n,), dtype))
         rest = jnp.where(stuck, fresh, rest)
-        return (basis, rest / _norm(rest), largest), (
-            jnp.vdot(q, image, precision="highest"),
-            jnp.where(stuck, 0, beta),
-        )
+        alpha = jnp.vdot(q, image, precision="highest")
+        return (basis, rest / _norm(rest), largest), (alpha, jnp.where(stuck, 0, beta))
 
     start = (jnp.zeros((steps, n), dtype), first / _norm(first), jnp.zeros((), dtype))
     (basis, *_), (alpha, beta) = jax.lax.scan(advance, start, (jnp.arange(steps, dtype=jnp.int32), keys[1:]))

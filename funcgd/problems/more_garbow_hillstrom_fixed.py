@@ -43,42 +43,49 @@ def one_to(m: int, x: jax.Array) -> jax.Array:
 
 @on_array
 def rosenbrock(x: jax.Array) -> jax.Array:
+    """1, Rosenbrock 1960: a curved valley. (2,) → (2,)."""
     x1, x2 = x
     return jnp.stack([10 * (x2 - x1**2), 1 - x1])
 
 
 @on_array
 def freudenstein_roth(x: jax.Array) -> jax.Array:
+    """2, Freudenstein and Roth 1963: cubics, with a local minimum beside the global one. (2,) → (2,)."""
     x1, x2 = x
     return jnp.stack([x1 - 13 + ((5 - x2) * x2 - 2) * x2, x1 - 29 + ((x2 + 1) * x2 - 14) * x2])
 
 
 @on_array
 def powell_badly_scaled(x: jax.Array) -> jax.Array:
+    """3, Powell 1970: the two variables of the minimum differ by six orders of magnitude. (2,) → (2,)."""
     x1, x2 = x
     return jnp.stack([1e4 * x1 * x2 - 1, jnp.exp(-x1) + jnp.exp(-x2) - 1.0001])
 
 
 @on_array
 def brown_badly_scaled(x: jax.Array) -> jax.Array:
+    """4, Brown: the two variables of the minimum differ by twelve orders of magnitude. (2,) → (3,)."""
     x1, x2 = x
     return jnp.stack([x1 - 1e6, x2 - 2e-6, x1 * x2 - 2])
 
 
 @on_array
 def beale(x: jax.Array) -> jax.Array:
+    """5, Beale 1958: products with powers. (2,) → (3,)."""
     x1, x2 = x
     return jnp.asarray((1.5, 2.25, 2.625), x.dtype) - x1 * (1 - jnp.stack([x2, x2**2, x2**3]))
 
 
 @on_array
 def jennrich_sampson(x: jax.Array) -> jax.Array:
+    """6, Jennrich and Sampson 1968: exponentials, whose residuals stay large. (2,) → (10,)."""
     i = one_to(10, x)
     return 2 + 2 * i - jnp.exp(i * x[0]) - jnp.exp(i * x[1])
 
 
 @on_array
 def helical_valley(x: jax.Array) -> jax.Array:
+    """7, Fletcher and Powell 1963: a valley along a helix. (3,) → (3,)."""
     x1, x2, x3 = x
     right = x1 >= 0
     sign = jnp.where(right, 1, -1).astype(x.dtype)
@@ -88,6 +95,7 @@ def helical_valley(x: jax.Array) -> jax.Array:
 
 @on_array
 def bard(x: jax.Array) -> jax.Array:
+    """8, Bard 1970: a rational curve through 15 points. (3,) → (15,)."""
     u = one_to(15, x)
     v = 16 - u
     return jnp.asarray(_BARD, x.dtype) - (x[0] + u / (v * x[1] + jnp.minimum(u, v) * x[2]))
@@ -95,6 +103,7 @@ def bard(x: jax.Array) -> jax.Array:
 
 @on_array
 def gaussian(x: jax.Array) -> jax.Array:
+    """9: a normal density through 15 points. (3,) → (15,)."""
     x1, x2, x3 = x
     t = (8 - one_to(15, x)) / 2
     return x1 * jnp.exp(-x2 * (t - x3) ** 2 / 2) - jnp.asarray(_GAUSSIAN + _GAUSSIAN[-2::-1], x.dtype)
@@ -102,12 +111,14 @@ def gaussian(x: jax.Array) -> jax.Array:
 
 @on_array
 def meyer(x: jax.Array) -> jax.Array:
+    """10, Meyer 1970: a thermistor's resistance at 16 temperatures, very ill-conditioned. (3,) → (16,)."""
     t = 45 + 5 * one_to(16, x)
     return x[0] * jnp.exp(x[1] / (t + x[2])) - jnp.asarray(_MEYER, x.dtype)
 
 
 @on_array
 def gulf(x: jax.Array) -> jax.Array:
+    """11, Gulf research and development, Cox 1969: exponentials of powers. (3,) → (99,)."""
     x1, x2, x3 = x
     t = one_to(99, x) / 100
     y = 25 + (-50 * jnp.log(t)) ** (2 / 3)
@@ -116,6 +127,7 @@ def gulf(x: jax.Array) -> jax.Array:
 
 @on_array
 def box(x: jax.Array) -> jax.Array:
+    """12, Box 1966: sums of exponentials, with a line of minima besides. (3,) → (10,)."""
     x1, x2, x3 = x
     t = one_to(10, x) / 10
     return jnp.exp(-t * x1) - jnp.exp(-t * x2) - x3 * (jnp.exp(-t) - jnp.exp(-10 * t))
@@ -123,12 +135,14 @@ def box(x: jax.Array) -> jax.Array:
 
 @on_array
 def powell_singular(x: jax.Array) -> jax.Array:
+    """13, Powell 1962: the Hessian is singular at the minimum. (4,) → (4,)."""
     x1, x2, x3, x4 = x
     return jnp.stack([x1 + 10 * x2, 5**0.5 * (x3 - x4), (x2 - 2 * x3) ** 2, 10**0.5 * (x1 - x4) ** 2])
 
 
 @on_array
 def wood(x: jax.Array) -> jax.Array:
+    """14, Wood, by Colville 1968: two valleys, coupled. (4,) → (6,)."""
     x1, x2, x3, x4 = x
     sides = [10 * (x2 - x1**2), 1 - x1, 90**0.5 * (x4 - x3**2), 1 - x3]
     return jnp.stack([*sides, 10**0.5 * (x2 + x4 - 2), (x2 - x4) / 10**0.5])
@@ -136,6 +150,7 @@ def wood(x: jax.Array) -> jax.Array:
 
 @on_array
 def kowalik_osborne(x: jax.Array) -> jax.Array:
+    """15, Kowalik and Osborne 1968: an enzyme's reaction, a rational curve through 11 points. (4,) → (11,)."""
     x1, x2, x3, x4 = x
     u = jnp.asarray(_KOWALIK_AT, x.dtype)
     return jnp.asarray(_KOWALIK, x.dtype) - x1 * (u**2 + u * x2) / (u**2 + u * x3 + x4)
@@ -143,6 +158,7 @@ def kowalik_osborne(x: jax.Array) -> jax.Array:
 
 @on_array
 def brown_dennis(x: jax.Array) -> jax.Array:
+    """16, Brown and Dennis 1971: residuals that stay large. (4,) → (20,)."""
     x1, x2, x3, x4 = x
     t = one_to(20, x) / 5
     return (x1 + t * x2 - jnp.exp(t)) ** 2 + (x3 + x4 * jnp.sin(t) - jnp.cos(t)) ** 2
@@ -150,6 +166,7 @@ def brown_dennis(x: jax.Array) -> jax.Array:
 
 @on_array
 def osborne_1(x: jax.Array) -> jax.Array:
+    """17, Osborne 1972: two exponentials and a constant through 33 points. (5,) → (33,)."""
     x1, x2, x3, x4, x5 = x
     t = 10 * (one_to(33, x) - 1)
     return jnp.asarray(_OSBORNE_1, x.dtype) - (x1 + x2 * jnp.exp(-t * x4) + x3 * jnp.exp(-t * x5))
@@ -157,6 +174,7 @@ def osborne_1(x: jax.Array) -> jax.Array:
 
 @on_array
 def biggs(x: jax.Array) -> jax.Array:
+    """18, Biggs 1971: sums of exponentials with their weights. (6,) → (13,)."""
     x1, x2, x3, x4, x5, x6 = x
     t = one_to(13, x) / 10
     y = jnp.exp(-t) - 5 * jnp.exp(-10 * t) + 3 * jnp.exp(-4 * t)
@@ -165,6 +183,7 @@ def biggs(x: jax.Array) -> jax.Array:
 
 @on_array
 def osborne_2(x: jax.Array) -> jax.Array:
+    """19, Osborne 1972: an exponential and three bells through 65 points. (11,) → (65,)."""
     t = (one_to(65, x) - 1) / 10
     bells = jnp.sum(x[1:4] * jnp.exp(-((t[:, None] - x[8:]) ** 2) * x[5:8]), 1)
     return jnp.asarray(_OSBORNE_2, x.dtype) - (x[0] * jnp.exp(-t * x[4]) + bells)

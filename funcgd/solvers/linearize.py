@@ -61,7 +61,8 @@ def linearize(residuals: Callable, x: Params, args: tuple) -> tuple[Point, Any]:
 
         r, jacobian, aux = jax.vmap(forward, out_axes=(None, 1, None))(jnp.eye(v.size, dtype=v.dtype))
     columns = jnp.sqrt(jnp.sum(jacobian**2, 0))
-    return Point(v, half_square(r), full_precision(jnp.dot)(r, jacobian), r, jacobian, columns), aux
+    gradient = jnp.dot(r, jacobian, precision="highest")
+    return Point(v, half_square(r), gradient, r, jacobian, columns), aux
 
 
 def in_coordinates(residuals: Callable, x: Params, args: tuple) -> Callable:

@@ -18,7 +18,7 @@ from funcgd.core.types import Params
 from funcgd.core.validate import check_key, check_watched
 from funcgd.data.as_source import as_source
 from funcgd.data.sources import Run, Source
-from funcgd.training import objective, partition
+from funcgd.training import objective
 from funcgd.training.checkpoint import Checkpoint
 from funcgd.training.chunk import run_chunk
 from funcgd.training.history import History, Log
@@ -26,7 +26,7 @@ from funcgd.training.interrupt import Interruptible
 from funcgd.training.progress import Display
 from funcgd.training.report import ChunkReport
 from funcgd.training.standing import Saves, Standing, best_of
-from funcgd.training.state import TrainState
+from funcgd.training.state import TrainState, state_of
 from funcgd.training.step import TrainStep, step_of
 from funcgd.training.validation import validate
 
@@ -235,8 +235,7 @@ def _begin(step: TrainStep, params: Any, key: jax.Array, stop: StopRule | None, 
         state = params
     else:
         model_state = objective.initial_model_state(step.loss)
-        partition.pack("fit", "params", params)  # for its errors
-        state = TrainState.create(params, step.tx, key=run_key, model_state=model_state)
+        state = state_of("fit", params, step.tx, run_key, model_state)
     rule_state = () if stop is None else stop.init()
     done = int(state.step)
     best = functools.partial(best_of, step.tx, state)

@@ -45,18 +45,7 @@ class TrainState:
         Raises:
             TypeError: if nothing in `params` trains, or `key` is no random key.
         """
-        if key is None:
-            key = jax.random.key(0)
-        check_key("TrainState.create", key)
-        packed = partition.pack("TrainState.create", "params", params)
-        trained, _ = partition.split(packed)
-        return cls(
-            step=jnp.zeros((), jnp.int32),
-            packed_params=packed,
-            opt_state=_init(as_transform("TrainState.create", tx), trained),
-            key=key,
-            model_state=jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(x)), model_state),
-        )
+        return state_of("TrainState.create", params, tx, key, model_state)
 
     @property
     def params(self) -> Params:
@@ -69,6 +58,22 @@ class TrainState:
             params = partition.refreeze(changes.pop("params"), partition.restored(self.packed_params))
             changes["packed_params"] = partition.pack("TrainState.replace", "params", params)
         return dataclasses.replace(self, **changes)
+
+
+def state_of(who: str, params: Params, tx: Any, key: Any, model_state: Any) -> TrainState:
+    """The state of `TrainState.create`, for the function `who` that the user has called."""
+    if key is None:
+        key = jax.random.key(0)
+    check_key(who, key)
+    packed = partition.pack(who, "params", params)
+    trained, _ = partition.split(packed)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        packed_params=packed,
+        opt_state=_init(as_transform(who, tx), trained),
+        key=key,
+        model_state=jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(x)), model_state),
+    )
 
 
 @jax.jit
